@@ -4,7 +4,7 @@
     python3 datasets/conversations/build.py [--check]
 
 Every source file is one conversation (the format is in README.md). The output is one JSON object a line:
-the conversation as the quality rules define it, with what people judged apart under "labels". Times are
+the conversation as the quality rules define it, with the judgements apart under "labels". Times are
 computed from the length of the text and the written silences, so the result is the same on every machine.
 With --check nothing is written; the exit status says whether the sources are sound and the output is current.
 """
