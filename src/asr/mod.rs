@@ -1,0 +1,51 @@
+//! Recognition: speech segments to words.
+//!
+//! ```text
+//! vad::OpenSegment   -> Session ~ partial jobs ~> Engine (queue, decoder threads, shared weights) ~> AsrEvent::Partial
+//! vad::SpeechSegment -> Session ~ final jobs   ~> Engine                                          ~> AsrEvent::Final
+//! ```
+//!
+//! * [`Engine`]: the weights and a fixed pool of decoder threads behind one queue. Finals before everything, oldest deadline
+//!   first; partials only while there is room, and a running one is given up for a final.
+//! * [`Session`]: one audio channel. It holds a permit of the engine ([`AsrError::Overloaded`] when all are taken),
+//!   stabilises partials, keeps finals in order and drops words without evidence of speech.
+//! * [`RecognizerEngine`]: what decodes. [`WhisperEngine`] is whisper.cpp, [`ScriptedEngine`] knows its audio by heart.
+//!
+//! Times: exact per segment, words interpolated (see `words.rs`). Confidences are mean token probabilities.
+//!
+//! ```no_run
+//! use std::{path::Path, sync::Arc};
+//! use zhiyin::asr::{Engine, EngineConfig, SessionConfig, WhisperEngine};
+//! let model = WhisperEngine::load(Path::new("models/zhiyin-asr-small/model.bin"), "zhiyin-asr-small")?;
+//! let engine = Engine::start(Arc::new(model), EngineConfig::default())?;
+//! let session = engine.session(SessionConfig::default())?;
+//! # Ok::<(), zhiyin::asr::AsrError>(())
+//! ```
+
+mod config;
+mod engine;
+mod error;
+mod gate;
+mod language;
+mod model_file;
+mod partial;
+mod queue;
+mod recognizer;
+mod scripted;
+mod session;
+mod whisper;
+mod words;
+
+pub use config::{EngineConfig, GateConfig};
+pub use engine::{Engine, EngineStats, PartialPolicy};
+pub use error::AsrError;
+pub use gate::{judge, Rejection};
+pub use language::CallLanguage;
+pub use model_file::{check_model_file, ModelHeader};
+pub use recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
+pub use scripted::{ScriptedEngine, ScriptedTrack};
+pub use session::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, Session, SessionConfig, Timings};
+pub use whisper::WhisperEngine;
+
+#[cfg(test)]
+mod tests;

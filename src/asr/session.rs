@@ -1,0 +1,508 @@
+//! One audio channel: segments in, partial and final utterances out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::engine::{Mailbox, PartialPolicy, Reply, Slot};
+use super::gate::{judge, Rejection};
+use super::language::CallLanguage;
+use super::partial::Agreement;
+use super::queue::{JobKind, Ticket};
+use super::{AsrError, DecodeRequest, Hypothesis};
+use crate::audio::{voice_features, VoiceFeatures, MODEL_RATE_HZ};
+use crate::conversation::{Role, TimeSpan, Utterance, UtteranceId, Word};
+use crate::vad::{Endpoint, OpenSegment, SpeechEvidence, SpeechSegment};
+
+/// Finals of one session in the engine at once: a long recording waits in its own session, not before others.
+const MAX_UNDER_WAY: usize = 4;
+/// Decodes of one final before it is given up.
+const MAX_ATTEMPTS: u32 = 2;
+const SAMPLES_PER_MS: u64 = MODEL_RATE_HZ as u64 / 1_000;
+
+/// Who speaks on the channel, and how urgent it is.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// Place in the audio.
+    pub channel_index: u16,
+    /// Who speaks.
+    pub role: Role,
+    /// Tells parties of one role apart.
+    pub speaker: Option<String>,
+    /// The language of the call.
+    pub language: CallLanguage,
+    /// Whether partials are wanted.
+    pub partials: bool,
+    /// How soon a final is due after the end of its segment, in milliseconds: 250 for a live call; more for a recording,
+    /// which then lets live calls pass.
+    pub urgency_ms: u32,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            channel_index: 0,
+            role: Role::Unknown,
+            speaker: None,
+            language: CallLanguage::default(),
+            partials: true,
+            urgency_ms: 250,
+        }
+    }
+}
+
+/// Where the time went between the end of speech and the final, wall clock, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Timings {
+    /// Audio waiting for the rest of its block.
+    pub capture_ms: u64,
+    /// From the last voiced sample to the decision that speech has ended.
+    pub vad_ms: u64,
+    /// From that decision to the begin of decoding; 0 if the result was ready.
+    pub asr_queue_ms: u64,
+    /// Decoding, as far as it was waited for.
+    pub asr_ms: u64,
+}
+
+/// What the listener knows of the end of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentTimes {
+    /// See [`Timings::capture_ms`].
+    pub capture_ms: u64,
+    /// See [`Timings::vad_ms`].
+    pub vad_ms: u64,
+    /// When the decision fell.
+    pub decided_at: Instant,
+}
+
+/// A revisable text of an utterance that is being spoken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartialTranscript {
+    /// The utterance, the same as of its final.
+    pub utterance_id: UtteranceId,
+    /// 1, 2, 3 …
+    pub rev: u32,
+    /// Its begin.
+    pub start_ms: i64,
+    /// How far it was heard.
+    pub end_ms: i64,
+    /// The text.
+    pub text: String,
+    /// So many code points from its start stay as they are in later partials.
+    pub stable_chars: usize,
+    /// BCP 47 tag.
+    pub language: String,
+}
+
+/// An utterance for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinalTranscript {
+    /// The utterance; `text` is as recognised, making it readable is a later stage.
+    pub utterance: Utterance,
+    /// Where the time went.
+    pub timings: Timings,
+    /// Whether it changes what a partial had called stable.
+    pub rewrites_stable: bool,
+    /// How it was said.
+    pub voice: VoiceFeatures,
+    /// Why it ended where it ends.
+    pub endpoint: Endpoint,
+}
+
+/// What a session has to say. Of one utterance, in this order: `SpeechStarted`, any `Partial`s, `SpeechEnded`, and one of
+/// `Final`, `Discarded`, `Failed`. These last are ordered by start over the whole channel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AsrEvent {
+    /// Somebody began to speak.
+    SpeechStarted {
+        /// The utterance to come.
+        utterance_id: UtteranceId,
+        /// Its begin.
+        start_ms: i64,
+    },
+    /// What was said so far.
+    Partial(PartialTranscript),
+    /// The speaker has stopped.
+    SpeechEnded {
+        /// The utterance.
+        utterance_id: UtteranceId,
+        /// Its place.
+        span: TimeSpan,
+        /// Why.
+        endpoint: Endpoint,
+    },
+    /// What was said.
+    Final(Box<FinalTranscript>),
+    /// No words; partials of it are to be withdrawn.
+    Discarded {
+        /// The utterance.
+        utterance_id: UtteranceId,
+        /// Its place.
+        span: TimeSpan,
+        /// Why.
+        reason: Rejection,
+    },
+    /// It could not be decoded; the cause is in the log.
+    Failed {
+        /// The utterance.
+        utterance_id: UtteranceId,
+        /// Its place.
+        span: TimeSpan,
+    },
+}
+
+/// The utterance that is being spoken.
+#[derive(Debug)]
+struct Open {
+    id: UtteranceId,
+    start_ms: i64,
+    agreement: Agreement,
+    partial: Option<Asked>,
+    /// Samples at the last partial asked for.
+    asked_samples: usize,
+    likely: Option<Likely>,
+    evidence: SpeechEvidence,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    ticket: Ticket,
+    n_samples: usize,
+}
+
+/// The decode of what will be the final if silence goes on.
+#[derive(Debug)]
+struct Likely {
+    n_samples: usize,
+    state: Decode,
+}
+
+#[derive(Debug)]
+enum Decode {
+    /// Not given to the engine yet.
+    Held,
+    Waiting(Ticket),
+    Done(Reply),
+}
+
+/// A segment that has ended and waits for its words.
+#[derive(Debug)]
+struct Pending {
+    id: UtteranceId,
+    span: TimeSpan,
+    segment: SpeechSegment,
+    agreement: Agreement,
+    voice: VoiceFeatures,
+    times: SegmentTimes,
+    decode: Decode,
+    attempts: u32,
+    refused: Option<Rejection>,
+}
+
+/// Recognition of one channel. Never blocks but in [`Session::wait`].
+#[derive(Debug)]
+pub struct Session {
+    slot: Slot,
+    config: SessionConfig,
+    mailbox: Arc<Mailbox>,
+    origin_ms: i64,
+    open: Option<Open>,
+    pending: VecDeque<Pending>,
+}
+
+impl Session {
+    pub(super) fn new(slot: Slot, config: SessionConfig) -> Self {
+        Self { slot, config, mailbox: Arc::default(), origin_ms: 0, open: None, pending: VecDeque::new() }
+    }
+
+    /// Sets the time of sample 0, for segments to come.
+    pub fn set_origin_ms(&mut self, origin_ms: i64) {
+        self.origin_ms = origin_ms;
+    }
+
+    /// Speech began at a sample.
+    pub fn start(&mut self, start_sample: u64) -> AsrEvent {
+        let open = Open {
+            id: UtteranceId::new(),
+            start_ms: self.time_ms(start_sample),
+            agreement: Agreement::default(),
+            partial: None,
+            asked_samples: 0,
+            likely: None,
+            evidence: SpeechEvidence::default(),
+        };
+        let event = AsrEvent::SpeechStarted { utterance_id: open.id.clone(), start_ms: open.start_ms };
+        self.open = Some(open);
+        event
+    }
+
+    /// Looks at the segment that is being spoken and asks for a partial, or for the final to come, if it is time.
+    pub fn hear(&mut self, segment: &OpenSegment<'_>) {
+        let Some(open) = self.open.as_mut().filter(|_| self.config.partials) else { return };
+        open.evidence = segment.evidence;
+        let urgency = Duration::from_millis(self.config.urgency_ms.into());
+        let shared = &self.slot.shared;
+        if let Some(likely) = segment.likely_final {
+            if open.likely.as_ref().is_none_or(|known| known.n_samples != likely.len()) {
+                let request = DecodeRequest { samples: likely.into(), languages: self.config.language.candidates() };
+                let ticket = shared.submit(self.slot.id, JobKind::Likely, urgency, request, &self.mailbox);
+                open.likely = Some(Likely { n_samples: likely.len(), state: Decode::Waiting(ticket) });
+            }
+            return;
+        }
+        let policy = shared.partial_policy();
+        let every_ms = match policy {
+            PartialPolicy::Full => u64::from(shared.config.partial_interval_ms),
+            PartialPolicy::Coalesced => 2 * u64::from(shared.config.partial_interval_ms),
+            PartialPolicy::Off => return,
+        };
+        let n_samples = segment.samples.len();
+        let due = if open.asked_samples == 0 {
+            segment.lead_samples + (u64::from(shared.config.first_partial_ms) * SAMPLES_PER_MS) as usize
+        } else {
+            open.asked_samples + (every_ms * SAMPLES_PER_MS) as usize
+        };
+        if n_samples >= due && open.partial.is_none() {
+            let request =
+                DecodeRequest { samples: segment.samples.into(), languages: self.config.language.candidates() };
+            let ticket = shared.submit(self.slot.id, JobKind::Partial, urgency, request, &self.mailbox);
+            open.partial = Some(Asked { ticket, n_samples });
+            open.asked_samples = n_samples;
+        }
+    }
+
+    /// Speech ended.
+    pub fn end(&mut self, segment: SpeechSegment, times: SegmentTimes) -> Vec<AsrEvent> {
+        let end_sample = segment.start_sample + segment.samples.len() as u64;
+        let span = TimeSpan::new(self.time_ms(segment.start_sample), self.time_ms(end_sample));
+        let mut events = Vec::new();
+        if self.open.is_none() {
+            events.push(self.start(segment.start_sample));
+        }
+        let Some(open) = self.open.take() else { return events };
+        events.push(AsrEvent::SpeechEnded { utterance_id: open.id.clone(), span, endpoint: segment.endpoint });
+        let decode = match open.likely.filter(|likely| likely.n_samples == segment.samples.len()) {
+            Some(Likely { state: Decode::Done(reply), .. }) if reply.outcome.is_ok() => {
+                self.slot.shared.count_reused();
+                Decode::Done(reply)
+            }
+            Some(Likely { state: Decode::Waiting(ticket), .. }) if self.slot.shared.promote(ticket, self.urgency()) => {
+                Decode::Waiting(ticket)
+            }
+            _ => Decode::Held,
+        };
+        self.slot.shared.withdraw_partials(self.slot.id);
+        self.pending.push_back(Pending {
+            id: open.id,
+            span,
+            voice: VoiceFeatures::default(),
+            segment,
+            agreement: open.agreement,
+            times,
+            decode,
+            attempts: 0,
+            refused: None,
+        });
+        self.submit_held();
+        // measured while the decoder works
+        if let Some(last) = self.pending.back_mut() {
+            last.voice = voice_features(&last.segment.samples);
+        }
+        events.extend(self.poll());
+        events
+    }
+
+    /// What began was no speech.
+    pub fn reject(&mut self, end_sample: u64) -> Vec<AsrEvent> {
+        let Some(open) = self.open.take() else { return Vec::new() };
+        self.slot.shared.withdraw_partials(self.slot.id);
+        let span = TimeSpan::new(open.start_ms, self.time_ms(end_sample).max(open.start_ms));
+        let segment = SpeechSegment {
+            start_sample: 0,
+            samples: Vec::new().into(),
+            speech_end_sample: 0,
+            endpoint: Endpoint::Vad,
+            evidence: open.evidence,
+        };
+        let ended = AsrEvent::SpeechEnded { utterance_id: open.id.clone(), span, endpoint: Endpoint::Vad };
+        // It waits its turn behind finals that are still being decoded, so that order holds.
+        self.pending.push_back(Pending {
+            id: open.id,
+            span,
+            segment,
+            agreement: open.agreement,
+            voice: VoiceFeatures::default(),
+            times: SegmentTimes { capture_ms: 0, vad_ms: 0, decided_at: Instant::now() },
+            decode: Decode::Held,
+            attempts: 0,
+            refused: Some(Rejection::Tone),
+        });
+        let mut events = vec![ended];
+        events.extend(self.poll());
+        events
+    }
+
+    /// What the decoders have done since the last call.
+    pub fn poll(&mut self) -> Vec<AsrEvent> {
+        let mut events = Vec::new();
+        for reply in self.mailbox.take() {
+            self.take_reply(reply, &mut events);
+        }
+        let settled = |pending: &Pending| pending.refused.is_some() || matches!(pending.decode, Decode::Done(_));
+        while self.pending.front().is_some_and(settled) {
+            let Some(done) = self.pending.pop_front() else { break };
+            events.push(self.finish(done));
+        }
+        self.submit_held();
+        events
+    }
+
+    /// Resolves once [`Session::poll`] has something to do.
+    pub async fn ready(&self) {
+        self.mailbox.ready().await;
+    }
+
+    /// Blocks until [`Session::poll`] has something to do, or the time is over.
+    pub fn wait(&self, patience: Duration) {
+        self.mailbox.wait(patience);
+    }
+
+    /// Segments that have ended and wait for their words.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Begin of the earliest utterance that is not final, in milliseconds.
+    pub fn first_unsettled_ms(&self) -> Option<i64> {
+        self.pending.front().map(|pending| pending.span.start_ms).or(self.open.as_ref().map(|open| open.start_ms))
+    }
+
+    /// How long the oldest ended segment has waited, in milliseconds; 0 if none waits.
+    pub fn lag_ms(&self) -> u64 {
+        self.pending.front().map_or(0, |pending| pending.times.decided_at.elapsed().as_millis() as u64)
+    }
+
+    fn time_ms(&self, sample: u64) -> i64 {
+        self.origin_ms + (sample / SAMPLES_PER_MS) as i64
+    }
+
+    fn urgency(&self) -> Duration {
+        Duration::from_millis(self.config.urgency_ms.into())
+    }
+
+    /// Gives held finals to the engine, a few at a time, in order.
+    fn submit_held(&mut self) {
+        let urgency = self.urgency();
+        for pending in self.pending.iter_mut().take(MAX_UNDER_WAY) {
+            if matches!(pending.decode, Decode::Held) && pending.refused.is_none() {
+                let samples = Arc::clone(&pending.segment.samples);
+                let request = DecodeRequest { samples, languages: self.config.language.candidates() };
+                let shared = &self.slot.shared;
+                let ticket = shared.submit(self.slot.id, JobKind::Final, urgency, request, &self.mailbox);
+                pending.decode = Decode::Waiting(ticket);
+            }
+        }
+    }
+
+    fn take_reply(&mut self, reply: Reply, events: &mut Vec<AsrEvent>) {
+        let waits = |decode: &Decode| matches!(decode, Decode::Waiting(ticket) if *ticket == reply.ticket);
+        if let Some(pending) = self.pending.iter_mut().find(|pending| waits(&pending.decode)) {
+            pending.decode = match &reply.outcome {
+                // given up for another final between two looks, or a decoder that broke: once more
+                Err(AsrError::Cancelled) => Decode::Held,
+                Err(AsrError::Decoder { .. }) if pending.attempts + 1 < MAX_ATTEMPTS => {
+                    pending.attempts += 1;
+                    Decode::Held
+                }
+                _ => Decode::Done(reply),
+            };
+            return;
+        }
+        let Some(open) = self.open.as_mut() else { return };
+        let asked = open.partial.filter(|asked| asked.ticket == reply.ticket);
+        let likely = open.likely.as_mut().filter(|likely| waits(&likely.state));
+        let n_samples = match (&asked, &likely) {
+            (Some(asked), _) => asked.n_samples,
+            (None, Some(likely)) => likely.n_samples,
+            (None, None) => return,
+        };
+        let duration_ms = (n_samples as u64 / SAMPLES_PER_MS) as i64;
+        if let Ok(hypothesis) = &reply.outcome {
+            let gate = &self.slot.shared.config.gate;
+            let heard = judge(hypothesis, &open.evidence, duration_ms, gate).is_none();
+            let words = hypothesis.words.iter().map(|word| word.text.clone()).collect();
+            if let Some(shown) = heard.then(|| open.agreement.take(words)).flatten() {
+                events.push(AsrEvent::Partial(PartialTranscript {
+                    utterance_id: open.id.clone(),
+                    rev: shown.rev,
+                    start_ms: open.start_ms,
+                    end_ms: open.start_ms + duration_ms,
+                    text: shown.text,
+                    stable_chars: shown.stable_chars,
+                    language: self.config.language.tag(hypothesis.language),
+                }));
+            }
+        }
+        if asked.is_some() {
+            open.partial = None;
+        } else if let Some(likely) = likely {
+            likely.state = if reply.outcome.is_ok() { Decode::Done(reply) } else { Decode::Held };
+        }
+    }
+
+    /// The last word on a segment.
+    fn finish(&mut self, pending: Pending) -> AsrEvent {
+        let Pending { id, span, segment, agreement, voice, times, decode, refused, .. } = pending;
+        let discarded = |utterance_id, reason| AsrEvent::Discarded { utterance_id, span, reason };
+        if let Some(reason) = refused {
+            return discarded(id, reason);
+        }
+        let Decode::Done(reply) = decode else { return AsrEvent::Failed { utterance_id: id, span } };
+        let hypothesis = match reply.outcome {
+            Ok(hypothesis) => hypothesis,
+            Err(error) => {
+                tracing::error!(utterance_id = %id, duration_ms = span.duration_ms(), %error, "an utterance was not recognised");
+                return AsrEvent::Failed { utterance_id: id, span };
+            }
+        };
+        if let Some(reason) = judge(&hypothesis, &segment.evidence, span.duration_ms(), &self.slot.shared.config.gate) {
+            tracing::debug!(utterance_id = %id, reason = reason.name(), shown = agreement.was_shown(), "no words");
+            return discarded(id, reason);
+        }
+        self.config.language.observe(&hypothesis.language_probabilities, span.duration_ms());
+        let waited_ms = times.decided_at.elapsed().as_millis() as u64;
+        let asr_ms = reply.decode_ms.min(waited_ms);
+        AsrEvent::Final(Box::new(FinalTranscript {
+            rewrites_stable: agreement.broken_by(&hypothesis.text),
+            utterance: self.utterance(id, span, hypothesis),
+            timings: Timings {
+                capture_ms: times.capture_ms,
+                vad_ms: times.vad_ms,
+                asr_queue_ms: waited_ms - asr_ms,
+                asr_ms,
+            },
+            voice,
+            endpoint: segment.endpoint,
+        }))
+    }
+
+    fn utterance(&self, id: UtteranceId, span: TimeSpan, hypothesis: Hypothesis) -> Utterance {
+        let words = hypothesis.words.into_iter().map(|word| Word {
+            start_ms: (span.start_ms + word.start_ms).clamp(span.start_ms, span.end_ms),
+            end_ms: (span.start_ms + word.end_ms).clamp(span.start_ms, span.end_ms),
+            ..word
+        });
+        Utterance {
+            utterance_id: id,
+            channel_index: Some(self.config.channel_index),
+            role: self.config.role,
+            speaker: self.config.speaker.clone(),
+            span,
+            raw_text: hypothesis.text.clone(),
+            text: hypothesis.text,
+            language: self.config.language.tag(hypothesis.language),
+            confidence: Some(hypothesis.confidence),
+            words: words.collect(),
+        }
+    }
+}

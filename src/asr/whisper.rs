@@ -1,0 +1,235 @@
+//! whisper.cpp as recogniser: one context with the weights, one state per decoder.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
+
+use super::model_file::{check_model_file, ModelHeader};
+use super::recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
+use super::words::{self, Token};
+use super::AsrError;
+use crate::audio::MODEL_RATE_HZ;
+use crate::conversation::Language;
+
+/// Samples of one encoder position: 20 ms.
+const POSITION_SAMPLES: usize = MODEL_RATE_HZ as usize / 50;
+/// Encoder positions are cut to the segment in steps of 0.64 s, so that few shapes occur.
+const POSITION_STEP: usize = 32;
+/// Positions behind the last sample, so that the last word has room.
+const POSITION_MARGIN: usize = 8;
+/// Models with the full window of 30 s were never trained on a short one and make things up on it: keep a third.
+const FULL_WINDOW_POSITIONS: u32 = 1_500;
+const FULL_WINDOW_MIN_POSITIONS: usize = 512;
+/// whisper.cpp takes no less than this: 110 ms with its own margin.
+const MIN_SAMPLES: usize = MODEL_RATE_HZ as usize / 5;
+
+/// A Whisper model in memory, shared by its decoders.
+pub struct WhisperEngine {
+    context: WhisperContext,
+    header: ModelHeader,
+    model_id: String,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for WhisperEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WhisperEngine").field("model_id", &self.model_id).field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl WhisperEngine {
+    /// Loads a ggml Whisper file. `model_id` is the name under which it appears in results.
+    ///
+    /// # Errors
+    /// [`AsrError::ModelUnreadable`], [`AsrError::ModelCorrupt`], [`AsrError::ModelTruncated`],
+    /// [`AsrError::ModelRefused`], [`AsrError::UnsupportedCpu`].
+    pub fn load(path: &Path, model_id: &str) -> Result<Self, AsrError> {
+        // Before anything else: by default whisper.cpp writes to standard error.
+        whisper_rs::install_logging_hooks();
+        check_cpu()?;
+        let header = check_model_file(path)?;
+        let refused = |detail: String| AsrError::ModelRefused { path: path.to_owned(), detail };
+        let started = std::time::Instant::now();
+        let mut parameters = WhisperContextParameters::default();
+        parameters.use_gpu(false).flash_attn(false);
+        let context =
+            WhisperContext::new_with_params(path, parameters).map_err(|error| refused(error.to_string()))?;
+        if !context.is_multilingual() {
+            return Err(refused("it knows one language only; a multilingual model is needed".into()));
+        }
+        tracing::info!(model_id, elapsed_ms = started.elapsed().as_millis() as u64, ?header, "recogniser loaded");
+        Ok(Self { context, header, model_id: model_id.to_owned(), path: path.to_owned() })
+    }
+
+    /// The header of the model.
+    pub fn header(&self) -> ModelHeader {
+        self.header
+    }
+}
+
+impl RecognizerEngine for WhisperEngine {
+    fn model_id(&self) -> &str {
+        &self.model_id
+    }
+
+    fn max_segment_ms(&self) -> i64 {
+        i64::from(self.header.n_audio_ctx) * 20
+    }
+
+    fn decoder(&self) -> Result<Box<dyn Decoder>, AsrError> {
+        let state = self.context.create_state().map_err(|error| AsrError::Decoder {
+            detail: format!("no state for {}: {error}", self.path.display()),
+        })?;
+        let cancel = Arc::new(AtomicBool::new(false));
+        Ok(Box::new(WhisperDecoder {
+            state,
+            parameters: parameters(&cancel),
+            header: self.header,
+            end_of_text: self.context.token_eot(),
+            cancel,
+        }))
+    }
+}
+
+/// Refuses a processor without the instructions that whisper.cpp was built for, instead of dying of SIGILL.
+fn check_cpu() -> Result<(), AsrError> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has = whisper_rs::SystemInfo::default();
+        let need = [
+            ("AVX", has.avx, is_x86_feature_detected!("avx")),
+            ("AVX2", has.avx2, is_x86_feature_detected!("avx2")),
+            ("FMA", has.fma, is_x86_feature_detected!("fma")),
+            ("F16C", has.f16c, is_x86_feature_detected!("f16c")),
+        ];
+        for (feature, built_in, present) in need {
+            if built_in && !present {
+                return Err(AsrError::UnsupportedCpu { feature });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Greedy, one pass, one segment, no memory of what was said before: the same segment always gives the same text.
+fn parameters(cancel: &Arc<AtomicBool>) -> FullParams<'static, 'static> {
+    let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+    parameters.set_n_threads(1);
+    parameters.set_no_context(true);
+    parameters.set_single_segment(true);
+    parameters.set_no_timestamps(true);
+    parameters.set_temperature_inc(0.0);
+    parameters.set_suppress_blank(true);
+    // The gate of this room decides what is no speech; whisper.cpp would drop it without saying so.
+    parameters.set_no_speech_thold(1.0);
+    parameters.set_logprob_thold(-100.0);
+    parameters.set_print_special(false);
+    parameters.set_print_progress(false);
+    parameters.set_print_realtime(false);
+    parameters.set_print_timestamps(false);
+    let flag = Arc::clone(cancel);
+    // The type must be this very box: whisper-rs calls the closure through a pointer to a `Box<dyn FnMut() -> bool>`.
+    // It is never freed there, so it is set once per decoder, not once per segment.
+    let given_up: Box<dyn FnMut() -> bool> = Box::new(move || flag.load(Ordering::Relaxed));
+    parameters.set_abort_callback_safe(given_up);
+    parameters
+}
+
+struct WhisperDecoder {
+    state: WhisperState,
+    parameters: FullParams<'static, 'static>,
+    header: ModelHeader,
+    /// Ids from this one on are no text.
+    end_of_text: i32,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Decoder for WhisperDecoder {
+    fn decode(&mut self, request: &DecodeRequest) -> Result<Hypothesis, AsrError> {
+        let max_ms = i64::from(self.header.n_audio_ctx) * 20;
+        let got_ms = (request.samples.len() / (MODEL_RATE_HZ as usize / 1_000)) as i64;
+        if got_ms > max_ms {
+            return Err(AsrError::SegmentTooLong { got_ms, max_ms });
+        }
+        let mut padded: Vec<f32>;
+        let samples: &[f32] = if request.samples.len() < MIN_SAMPLES {
+            padded = request.samples.to_vec();
+            padded.resize(MIN_SAMPLES, 0.0);
+            &padded
+        } else {
+            &request.samples
+        };
+        let first = request.languages.first().copied().unwrap_or_default();
+        let mut hypothesis = self.decode_in(samples, first)?;
+        if request.languages.len() > 1 {
+            let probabilities = self.language_probabilities(&request.languages)?;
+            let best = probabilities.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(first, |(language, _)| *language);
+            if best != first {
+                hypothesis = self.decode_in(samples, best)?;
+            }
+            hypothesis.language_probabilities = probabilities;
+        }
+        Ok(hypothesis)
+    }
+
+    fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancel)
+    }
+}
+
+impl WhisperDecoder {
+    fn decode_in(&mut self, samples: &[f32], language: Language) -> Result<Hypothesis, AsrError> {
+        let mut parameters = self.parameters.clone();
+        parameters.set_language(Some(language.name()));
+        parameters.set_audio_ctx(self.positions_for(samples.len()) as i32);
+        let outcome = self.state.full(parameters, samples);
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(AsrError::Cancelled);
+        }
+        outcome.map_err(|error| AsrError::Decoder { detail: error.to_string() })?;
+        self.read(samples, language)
+    }
+
+    /// Encoder positions for a segment; whisper.cpp drops what lies behind them without a word.
+    fn positions_for(&self, n_samples: usize) -> usize {
+        let needed = n_samples.div_ceil(POSITION_SAMPLES) + POSITION_MARGIN;
+        let least = if self.header.n_audio_ctx == FULL_WINDOW_POSITIONS { FULL_WINDOW_MIN_POSITIONS } else { POSITION_STEP };
+        needed.next_multiple_of(POSITION_STEP).max(least).min(self.header.n_audio_ctx as usize)
+    }
+
+    /// Probabilities of the languages asked for, from the segment decoded last (its spectrum and its window are still in
+    /// the state, so the answer depends on this segment alone).
+    fn language_probabilities(&self, languages: &[Language]) -> Result<Vec<(Language, f32)>, AsrError> {
+        let (_, all) = match self.state.lang_detect(0, 1) {
+            Ok(found) => found,
+            Err(_) if self.cancel.load(Ordering::Relaxed) => return Err(AsrError::Cancelled),
+            Err(error) => return Err(AsrError::Decoder { detail: error.to_string() }),
+        };
+        let of = |language: Language| {
+            whisper_rs::get_lang_id(language.name()).and_then(|id| all.get(id as usize).copied()).unwrap_or(0.0)
+        };
+        let total: f32 = languages.iter().map(|&language| of(language)).sum();
+        let even = 1.0 / languages.len() as f32;
+        Ok(languages.iter().map(|&l| (l, if total > 0.0 { of(l) / total } else { even })).collect())
+    }
+
+    fn read(&self, samples: &[f32], language: Language) -> Result<Hypothesis, AsrError> {
+        let unreadable = |error: whisper_rs::WhisperError| AsrError::Decoder { detail: error.to_string() };
+        let mut tokens = Vec::new();
+        let mut no_speech = 0.0f32;
+        for segment in self.state.as_iter() {
+            no_speech = no_speech.max(segment.no_speech_probability());
+            for index in 0..segment.n_tokens() {
+                let Some(token) = segment.get_token(index) else { continue };
+                tokens.push(Token {
+                    id: token.token_id(),
+                    bytes: token.to_bytes().map_err(unreadable)?.to_vec(),
+                    probability: token.token_probability(),
+                });
+            }
+        }
+        Ok(words::assemble(&tokens, samples, language, no_speech, |id| id < self.end_of_text))
+    }
+}
