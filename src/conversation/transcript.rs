@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Channel, Direction, Role, Understanding, UtteranceId};
 
 /// A stretch of a recording, half open `[start_ms, end_ms)`, in milliseconds from its first sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TimeSpan {
     /// First millisecond.
     pub start_ms: i64,
@@ -28,7 +28,7 @@ impl TimeSpan {
 }
 
 /// A name with a score in [0, 1]: an intent, a label.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Named {
     /// The label, from a closed list.
     pub name: String,
@@ -42,7 +42,7 @@ fn one() -> f64 {
 }
 
 /// The emotion of a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EmotionScore {
     /// The label, from the closed list of emotions.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct EmotionScore {
 }
 
 /// An entity in the text of a turn; positions are code points.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EntitySpan {
     /// The kind, from the closed list.
     #[serde(rename = "type")]
@@ -75,7 +75,7 @@ pub struct EntitySpan {
 }
 
 /// How the parties lie in the audio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AudioLayout {
     /// A channel per party.
@@ -85,13 +85,13 @@ pub enum AudioLayout {
 }
 
 /// A value of the flat metadata map of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum MetadataValue {
     /// Yes or no.
     Bool(bool),
     /// A number.
-    Number(serde_json::Number),
+    Number(#[schema(value_type = f64)] serde_json::Number),
     /// A text.
     Text(String),
     /// A list of texts.
@@ -100,7 +100,7 @@ pub enum MetadataValue {
 
 /// One turn: what one party said or wrote at once. An absent annotation means "was not computed"; an empty
 /// list means "computed, nothing found".
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Turn {
     /// Its name; absent: its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ pub struct Turn {
 }
 
 /// A whole conversation, the only form in which conversations are exchanged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Conversation {
     /// Its name.
     #[serde(default)]
@@ -194,7 +194,7 @@ pub struct Conversation {
 }
 
 /// A recognised word and its place in the recording.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Word {
     /// The word (for Chinese: a segmented word or a character).
     pub text: String,
@@ -207,7 +207,7 @@ pub struct Word {
 }
 
 /// One final utterance of the live flow: immutable once made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Utterance {
     /// Its name, stable from the first partial on.
     pub utterance_id: UtteranceId,
@@ -239,6 +239,21 @@ impl Conversation {
         let mut turns: Vec<Turn> = utterances.iter().map(|(u, a)| u.to_turn(a.as_ref())).collect();
         turns.sort_by_key(|turn| turn.start_ms);
         Conversation { turns, ..head }
+    }
+}
+
+impl Conversation {
+    /// Whether the turns are sorted by `start_ms`.
+    ///
+    /// # Errors
+    /// `turns_out_of_order` with the number of the first turn that begins before the one ahead of it.
+    pub fn check_order(&self) -> Result<(), String> {
+        let starts: Vec<(usize, i64)> =
+            self.turns.iter().enumerate().filter_map(|(n, t)| t.start_ms.map(|start| (n, start))).collect();
+        match starts.windows(2).find(|pair| pair[1].1 < pair[0].1) {
+            Some(pair) => Err(format!("turns_out_of_order: turn {} begins before the turn ahead of it", pair[1].0)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{EmotionScore, EntitySpan, Named, Turn, UtteranceId};
 
 /// One intent of the ranking.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct IntentScore {
     /// Intent id of the taxonomy.
     pub name: String,
@@ -18,7 +18,7 @@ pub struct IntentScore {
 }
 
 /// Whether an utterance is nothing that a service desk handles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutOfScope {
     /// The decision.
     pub flag: bool,
@@ -27,7 +27,7 @@ pub struct OutOfScope {
 }
 
 /// An entity in the text; positions are code points.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entity {
     /// Kind, from the closed list.
     #[serde(rename = "type")]
@@ -45,7 +45,7 @@ pub struct Entity {
 }
 
 /// Emotion of one utterance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EmotionReading {
     /// The most probable label.
     pub label: String,
@@ -60,7 +60,7 @@ pub struct EmotionReading {
 }
 
 /// Which sources an emotion reading rests on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EmotionSources {
     /// The words.
     pub text: bool,
@@ -69,7 +69,7 @@ pub struct EmotionSources {
 }
 
 /// A dialogue act.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Act {
     /// From the closed list.
     pub label: String,
@@ -78,7 +78,7 @@ pub struct Act {
 }
 
 /// A conduct label.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Conduct {
     /// From the closed list.
     pub label: String,
@@ -87,7 +87,7 @@ pub struct Conduct {
 }
 
 /// Features of the voice over one utterance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct VoiceReading {
     /// Mean level of the voiced part, dB above the calibrated floor, 0 to 110.
     pub energy_db: Option<f32>,
@@ -98,7 +98,7 @@ pub struct VoiceReading {
 }
 
 /// Everything understood of one utterance by one pass of the encoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Understanding {
     /// The utterance.
     pub utterance_id: UtteranceId,

@@ -1,0 +1,79 @@
+//! Who may come in: token or ticket, scope and rate class of the route.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{header, HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::routes::{find, Route};
+use super::{ApiContext, Problem};
+use crate::access::Principal;
+
+/// Lets a request in, or answers why not. The principal travels in the request's extensions.
+pub(super) async fn guard(State(context): State<ApiContext>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
+    let Some(path) = path else {
+        return next.run(request).await;
+    };
+    let Some(route) = find(request.method(), path.as_str()) else {
+        return Problem::new("method_not_allowed", "this path has other methods").into_response();
+    };
+    match admit(&context, route, request.headers(), request.uri().query(), request.uri().path()) {
+        Ok(principal) => {
+            if let Some(principal) = principal {
+                request.extensions_mut().insert(principal);
+            }
+            request.extensions_mut().insert(*route);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn admit(
+    context: &ApiContext,
+    route: &Route,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    path: &str,
+) -> Result<Option<Principal>, Problem> {
+    let Some(scope) = route.scope else { return Ok(None) };
+    let principal = principal(context, headers, query, path)?;
+    // Any valid token may ask for the version and for a ticket of its own scopes.
+    let for_any = matches!(route.path, "/version" | "/api/v1/tickets");
+    if !for_any && !principal.may(scope) {
+        return Err(Problem::scope_missing(scope));
+    }
+    let decision = context.limiter.take(&principal.token_id, route.class);
+    if !decision.admitted {
+        let mut problem = Problem::new("rate_limited", "this token sends more requests than its allowance");
+        problem.retry_after_s = Some(decision.retry_after_s.ceil().max(1.0) as u64);
+        return Err(problem);
+    }
+    Ok(Some(principal))
+}
+
+fn principal(context: &ApiContext, headers: &HeaderMap, query: Option<&str>, path: &str) -> Result<Principal, Problem> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer ")));
+    let key = headers.get("x-api-key").and_then(|v: &HeaderValue| v.to_str().ok());
+    if let Some(secret) = bearer.or(key) {
+        return context.tokens.principal(secret.trim());
+    }
+    let parameter = |name: &str| {
+        let prefix = format!("{name}=");
+        query.unwrap_or_default().split('&').find_map(|p| p.strip_prefix(&prefix).map(str::to_owned))
+    };
+    if let Some(ticket) = parameter("ticket") {
+        let call_id = path.split('/').find(|part| part.starts_with("call_"));
+        return context
+            .tickets
+            .redeem(&ticket, call_id)
+            .ok_or_else(|| Problem::new("unauthenticated", "the ticket was used, has expired or is for another call"));
+    }
+    if parameter("token").is_some() {
+        return Err(Problem::new("unauthenticated", "tokens are not taken from the address; send a header or a ticket"));
+    }
+    Err(Problem::new("unauthenticated", "send Authorization: Bearer zy_…"))
+}

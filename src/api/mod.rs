@@ -1,0 +1,46 @@
+//! The HTTP and WebSocket interface: one router table, one file per resource, one error file.
+//!
+//! A request passes: request id, size limit, [`guard`] (token or ticket -> principal, scope and rate class of the route
+//! from the table in [`routes`]), idempotency, handler. A route that is not in the table is refused, so nothing is open
+//! by accident. Errors are problem+json ([`Problem`]); causes go to the log, never to the client.
+//!
+//! ```no_run
+//! # async fn f(context: zhiyin::api::ApiContext) -> std::io::Result<()> {
+//! let router = zhiyin::api::router(context);
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! axum::serve(listener, router).await
+//! # }
+//! ```
+
+mod admin;
+mod alerts;
+mod audio;
+mod audio_frames;
+mod calls;
+mod context;
+mod events;
+mod export;
+mod guard;
+mod health;
+mod idempotency;
+mod knowledge;
+mod openapi;
+mod problem;
+mod quality;
+mod router;
+mod routes;
+mod shelf;
+mod strict;
+mod suggestions;
+mod understand;
+mod web;
+
+pub use context::{ApiContext, SamplePlayer, TokenBook};
+pub use openapi::{event_schema, openapi};
+pub use problem::{Problem, ProblemItem};
+pub use router::router;
+pub use shelf::{KnowledgeShelf, ShelfError};
+pub use routes::{Route, ROUTES};
+
+#[cfg(test)]
+mod tests;

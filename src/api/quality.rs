@@ -1,0 +1,195 @@
+//! Rules, scoring and scorecards.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::strict::Strict;
+use super::{ApiContext, Problem};
+use crate::access::Principal;
+use crate::conversation::{CallId, Conversation};
+use crate::event::now_rfc3339;
+use crate::pipeline::{annotate, head_of, scorecard, spoken_in};
+use crate::quality::{check_rule, Scorecard};
+use crate::store::{ScoreRow, Write};
+
+/// A rule in brief.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RuleView {
+    rule_id: String,
+    name: String,
+    level: String,
+    version: u32,
+    state: &'static str,
+}
+
+/// The rules in force.
+#[utoipa::path(get, path = "/api/v1/quality/rules", tag = "quality", responses((status = 200, body = Vec<RuleView>)))]
+pub(super) async fn rules(State(context): State<ApiContext>) -> Json<Vec<RuleView>> {
+    let view = context.hub.stages().rules.rules().iter().map(|rule| RuleView {
+        rule_id: rule.id().to_owned(),
+        name: rule.name().to_owned(),
+        level: serde_json::to_value(rule.level()).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
+        version: rule.version(),
+        state: "published",
+    });
+    Json(view.collect())
+}
+
+/// A rule to be checked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckRequest {
+    /// The rule in its JSON form.
+    #[schema(value_type = Object)]
+    rule: Value,
+}
+
+/// Everything that is wrong with a rule, and what is doubtful.
+#[utoipa::path(post, path = "/api/v1/quality/rules/check", tag = "quality", request_body = CheckRequest, responses((status = 200, body = Object)))]
+pub(super) async fn check(Strict(request): Strict<CheckRequest>) -> Json<Value> {
+    let problems = check_rule(&request.rule);
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.is_error());
+    Json(serde_json::json!({ "errors": errors, "warnings": warnings }))
+}
+
+/// What to score: a stored call, or a conversation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScoreRequest {
+    call_id: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    conversation: Option<Conversation>,
+    /// The scheme in force by default.
+    scheme_id: Option<String>,
+    /// Keep the scorecard.
+    #[serde(default)]
+    persist: bool,
+}
+
+/// Scores a call or a conversation.
+#[utoipa::path(post, path = "/api/v1/quality/score", tag = "quality", request_body = ScoreRequest,
+    responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn score(
+    State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
+    Strict(request): Strict<ScoreRequest>,
+) -> Result<Json<Scorecard>, Problem> {
+    let stages = context.hub.stages().clone();
+    if request.scheme_id.as_deref().is_some_and(|id| id != stages.scheme.id()) {
+        return Err(Problem::invalid("/scheme_id", format!("the scheme in force is {}", stages.scheme.id())));
+    }
+    let conversation = match (request.call_id, request.conversation) {
+        (Some(call_id), None) => stored(&context, &principal, &call_id).await?,
+        (None, Some(conversation)) => conversation,
+        _ => return Err(Problem::invalid("", "give either call_id or conversation")),
+    };
+    conversation.check_order().map_err(|m| Problem::invalid("/conversation/turns", m))?;
+    let worker = stages.clone();
+    let scored = tokio::task::spawn_blocking(move || {
+        let conversation = annotate(&worker, conversation)?;
+        Ok::<_, crate::pipeline::PipelineError>((scorecard(&worker, &conversation), conversation))
+    });
+    let (card, conversation) = scored.await.map_err(|_| Problem::new("internal", "scoring was interrupted"))??;
+    if request.persist {
+        let row = ScoreRow {
+            score_id: card.score_id.clone(),
+            call_id: conversation.id.clone(),
+            scheme_id: card.scheme_id.clone(),
+            clock: "post".into(),
+            total: card.total,
+            agent_id: conversation.agent_id.clone(),
+            queue: conversation.queue.clone(),
+            created_at: now_rfc3339(),
+            body: serde_json::to_string(&card).unwrap_or_default(),
+        };
+        context.store().write(vec![Write::Score(row)]).await?;
+    }
+    Ok(Json(card))
+}
+
+async fn stored(context: &ApiContext, principal: &Principal, call_id: &str) -> Result<Conversation, Problem> {
+    let call = context.visible_call(call_id, principal).await?;
+    let events = context.store().events(call_id, 1, u32::MAX).await?;
+    Ok(Conversation::from_utterances(head_of(&call), &spoken_in(&events)))
+}
+
+/// Which scorecards.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScoreQuery {
+    call_id: Option<String>,
+    /// 1 to 200.
+    limit: Option<u32>,
+}
+
+/// A scorecard in brief.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ScoreView {
+    score_id: String,
+    call_id: String,
+    scheme_id: String,
+    clock: String,
+    total: Option<f64>,
+    agent_id: Option<String>,
+    queue: Option<String>,
+    created_at: String,
+}
+
+/// A list of scorecards.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ScorePage {
+    items: Vec<ScoreView>,
+    next_cursor: Option<String>,
+}
+
+/// Scorecards, newest first.
+#[utoipa::path(get, path = "/api/v1/quality/scores", tag = "quality", params(ScoreQuery), responses((status = 200, body = ScorePage)))]
+pub(super) async fn scores(
+    State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
+    Query(query): Query<ScoreQuery>,
+) -> Result<Json<ScorePage>, Problem> {
+    let rows = context.store().scores(query.call_id.as_deref(), query.limit.unwrap_or(50).clamp(1, 200)).await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        if sees(&context, &principal, &row).await {
+            items.push(ScoreView {
+                score_id: row.score_id,
+                call_id: row.call_id,
+                scheme_id: row.scheme_id,
+                clock: row.clock,
+                total: row.total,
+                agent_id: row.agent_id,
+                queue: row.queue,
+                created_at: row.created_at,
+            });
+        }
+    }
+    Ok(Json(ScorePage { items, next_cursor: None }))
+}
+
+/// A scorecard of a stored call is seen by whom the call is; one of an imported conversation by its agent and queue.
+async fn sees(context: &ApiContext, principal: &Principal, row: &ScoreRow) -> bool {
+    context.may_see(&CallId::from(row.call_id.as_str()), principal).await
+        || principal.row_filter.admits(row.queue.as_deref(), None, row.agent_id.as_deref())
+}
+
+/// A whole scorecard with its evidence.
+#[utoipa::path(get, path = "/api/v1/quality/scores/{score_id}", tag = "quality", params(("score_id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn get(
+    State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
+    Path(score_id): Path<String>,
+) -> Result<Response, Problem> {
+    let row = context.store().score(&score_id).await?.ok_or_else(|| Problem::not_found("scorecard"))?;
+    if !sees(&context, &principal, &row).await {
+        return Err(Problem::new("outside_row_filter", "the token's row filter excludes this scorecard"));
+    }
+    Ok((StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/json")], row.body).into_response())
+}

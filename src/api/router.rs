@@ -1,0 +1,130 @@
+//! The one router table.
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{header, HeaderName, HeaderValue, Method, Request};
+use axum::middleware::{from_fn, from_fn_with_state, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use axum::Router;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+
+use super::guard::guard;
+use super::idempotency::idempotency;
+use super::{admin, alerts, audio, calls, events, health, knowledge, openapi, quality, suggestions, understand, web};
+use super::{ApiContext, Problem};
+
+/// All routes with their guards.
+pub fn router(context: ApiContext) -> Router {
+    let request_id = HeaderName::from_static("x-request-id");
+    let cors = cors(&context.server.cors_origins);
+    let limit = DefaultBodyLimit::max(context.limits.json_bytes);
+    Router::new()
+        .merge(open_routes())
+        .merge(call_routes())
+        .merge(knowledge_routes())
+        .merge(work_routes())
+        .merge(admin_routes())
+        .layer(from_fn_with_state(context.clone(), idempotency))
+        .layer(from_fn_with_state(context.clone(), guard))
+        .fallback(|| async { Problem::not_found("path") })
+        .method_not_allowed_fallback(|| async { Problem::new("method_not_allowed", "this path has other methods") })
+        .layer(limit)
+        .layer(CompressionLayer::new().no_br().no_deflate())
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| Problem::new("internal", "the request failed").into_response()))
+        .layer(cors)
+        .layer(from_fn(count))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(context)
+}
+
+fn open_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/", get(web::index))
+        .route("/static/{*path}", get(web::asset))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/health", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .route("/version", get(health::version))
+        .route("/openapi.json", get(openapi::serve_openapi))
+        .route("/schemas/events/v1.json", get(openapi::serve_event_schema))
+        .route("/schemas/audio/v1.json", get(openapi::serve_audio_schema))
+}
+
+fn call_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/tickets", post(health::ticket))
+        .route("/api/v1/calls", post(calls::create).get(calls::list))
+        .route("/api/v1/calls/{call_id}", get(calls::get).patch(calls::patch))
+        .route("/api/v1/calls/{call_id}/end", post(calls::end))
+        .route("/api/v1/calls/{call_id}/messages", post(calls::message))
+        .route("/api/v1/calls/{call_id}/transcript", get(calls::transcript))
+        .route("/api/v1/calls/{call_id}/audio", get(audio::socket))
+        .route("/api/v1/calls/{call_id}/events", get(events::list))
+        .route("/api/v1/calls/{call_id}/events/ws", get(events::socket))
+        .route("/api/v1/events", get(events::wall))
+        .route("/api/v1/calls/{call_id}/suggestions", get(suggestions::list))
+        .route("/api/v1/calls/{call_id}/ask", post(suggestions::ask))
+        .route("/api/v1/suggestions/{suggestion_id}/feedback", post(suggestions::feedback))
+        .route("/api/v1/suggestions/feedback", post(suggestions::feedback_batch))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{alert_id}/acknowledge", post(alerts::acknowledge))
+        .route("/api/v1/alerts/{alert_id}/resolve", post(alerts::resolve))
+        .route("/api/v1/samples", get(web::samples))
+        .route("/api/v1/samples/{sample_id}/play", post(web::play))
+}
+
+fn knowledge_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/knowledge/documents", post(knowledge::create).get(knowledge::list))
+        .route("/api/v1/knowledge/documents/{document_id}", get(knowledge::get))
+        .route("/api/v1/knowledge/documents/{document_id}", put(knowledge::put))
+        .route("/api/v1/knowledge/documents/{document_id}", delete(knowledge::delete))
+        .route("/api/v1/knowledge/documents/{document_id}/versions", get(knowledge::versions))
+        .route("/api/v1/knowledge/documents/{document_id}/versions/{version}/{action}", post(knowledge::transition))
+        .route("/api/v1/knowledge/search", post(knowledge::search))
+        // A document may be larger than other bodies.
+        .layer(DefaultBodyLimit::max(5 << 20))
+}
+
+fn work_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/understand", post(understand::understand))
+        .route("/api/v1/quality/rules", get(quality::rules))
+        .route("/api/v1/quality/rules/check", post(quality::check))
+        .route("/api/v1/quality/score", post(quality::score))
+        .route("/api/v1/quality/scores", get(quality::scores))
+        .route("/api/v1/quality/scores/{score_id}", get(quality::get))
+        .route("/api/v1/models", get(health::models))
+}
+
+fn admin_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/admin/tokens", get(admin::tokens).post(admin::create_token))
+        .route("/api/v1/admin/tokens/{token_id}", delete(admin::revoke_token))
+        .route("/api/v1/admin/audit", get(admin::audit_trail))
+        .route("/api/v1/admin/config", get(admin::config))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|o| o.parse().ok()).collect();
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, HeaderName::from_static("idempotency-key")])
+}
+
+/// Counts requests by matched route and status.
+async fn count(request: Request<axum::body::Body>, next: Next) -> Response {
+    let started = std::time::Instant::now();
+    let method = request.method().to_string();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("zhiyin_http_requests_total", "method" => method, "status" => status).increment(1);
+    metrics::histogram!("zhiyin_http_duration_seconds").record(started.elapsed().as_secs_f64());
+    response
+}

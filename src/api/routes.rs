@@ -1,0 +1,96 @@
+//! The table of all routes: what each needs, and what it counts against. A route that is not here is refused.
+
+use axum::http::Method;
+
+use crate::access::{RateClass, Scope};
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path as the router matches it.
+    pub path: &'static str,
+    /// Scope; `None`: open without a token.
+    pub scope: Option<Scope>,
+    /// What it counts against.
+    pub class: RateClass,
+    /// Whether it must carry an `Idempotency-Key`.
+    pub keyed: bool,
+}
+
+const fn route(method: Method, path: &'static str, scope: Scope, class: RateClass) -> Route {
+    Route { method, path, scope: Some(scope), class, keyed: false }
+}
+
+const fn keyed(method: Method, path: &'static str, scope: Scope, class: RateClass) -> Route {
+    Route { method, path, scope: Some(scope), class, keyed: true }
+}
+
+const fn open(path: &'static str) -> Route {
+    Route { method: Method::GET, path, scope: None, class: RateClass::Control, keyed: false }
+}
+
+use RateClass::{Control, Infer, Search, Stream};
+use Scope as S;
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    open("/healthz"),
+    open("/readyz"),
+    open("/health"),
+    open("/metrics"),
+    open("/openapi.json"),
+    open("/schemas/events/v1.json"),
+    open("/schemas/audio/v1.json"),
+    open("/"),
+    open("/static/{*path}"),
+    route(Method::GET, "/version", S::CallsRead, Control),
+    route(Method::POST, "/api/v1/tickets", S::EventsRead, Control),
+    keyed(Method::POST, "/api/v1/calls", S::CallsWrite, Control),
+    route(Method::GET, "/api/v1/calls", S::CallsRead, Control),
+    route(Method::GET, "/api/v1/calls/{call_id}", S::CallsRead, Control),
+    route(Method::PATCH, "/api/v1/calls/{call_id}", S::CallsWrite, Control),
+    route(Method::POST, "/api/v1/calls/{call_id}/end", S::CallsWrite, Control),
+    route(Method::POST, "/api/v1/calls/{call_id}/messages", S::CallsWrite, Infer),
+    route(Method::GET, "/api/v1/calls/{call_id}/transcript", S::CallsRead, Control),
+    route(Method::GET, "/api/v1/calls/{call_id}/audio", S::AudioWrite, Stream),
+    route(Method::GET, "/api/v1/calls/{call_id}/events", S::EventsRead, Stream),
+    route(Method::GET, "/api/v1/calls/{call_id}/events/ws", S::EventsRead, Stream),
+    route(Method::GET, "/api/v1/events", S::EventsRead, Stream),
+    route(Method::GET, "/api/v1/calls/{call_id}/suggestions", S::SuggestionsRead, Control),
+    route(Method::POST, "/api/v1/calls/{call_id}/ask", S::SuggestionsRead, Search),
+    route(Method::POST, "/api/v1/suggestions/{suggestion_id}/feedback", S::SuggestionsFeedback, Control),
+    route(Method::POST, "/api/v1/suggestions/feedback", S::SuggestionsFeedback, Control),
+    route(Method::GET, "/api/v1/alerts", S::EventsRead, Control),
+    route(Method::POST, "/api/v1/alerts/{alert_id}/acknowledge", S::AlertsWrite, Control),
+    route(Method::POST, "/api/v1/alerts/{alert_id}/resolve", S::AlertsWrite, Control),
+    keyed(Method::POST, "/api/v1/knowledge/documents", S::KnowledgeWrite, Control),
+    route(Method::GET, "/api/v1/knowledge/documents", S::KnowledgeRead, Control),
+    route(Method::GET, "/api/v1/knowledge/documents/{document_id}", S::KnowledgeRead, Control),
+    route(Method::PUT, "/api/v1/knowledge/documents/{document_id}", S::KnowledgeWrite, Control),
+    route(Method::DELETE, "/api/v1/knowledge/documents/{document_id}", S::KnowledgeWrite, Control),
+    route(Method::GET, "/api/v1/knowledge/documents/{document_id}/versions", S::KnowledgeRead, Control),
+    route(Method::POST, "/api/v1/knowledge/documents/{document_id}/versions/{version}/{action}", S::KnowledgeWrite, Control),
+    route(Method::POST, "/api/v1/knowledge/search", S::KnowledgeRead, Search),
+    route(Method::POST, "/api/v1/understand", S::Infer, Infer),
+    route(Method::GET, "/api/v1/quality/rules", S::QualityRead, Control),
+    route(Method::POST, "/api/v1/quality/rules/check", S::QualityWrite, Control),
+    route(Method::POST, "/api/v1/quality/score", S::QualityScore, Infer),
+    route(Method::GET, "/api/v1/quality/scores", S::QualityRead, Control),
+    route(Method::GET, "/api/v1/quality/scores/{score_id}", S::QualityRead, Control),
+    route(Method::GET, "/api/v1/samples", S::CallsRead, Control),
+    route(Method::POST, "/api/v1/samples/{sample_id}/play", S::CallsWrite, Control),
+    route(Method::GET, "/api/v1/models", S::ModelsRead, Control),
+    route(Method::GET, "/api/v1/admin/tokens", S::AdminTokens, Control),
+    route(Method::POST, "/api/v1/admin/tokens", S::AdminTokens, Control),
+    route(Method::DELETE, "/api/v1/admin/tokens/{token_id}", S::AdminTokens, Control),
+    route(Method::GET, "/api/v1/admin/audit", S::AdminAudit, Control),
+    route(Method::GET, "/api/v1/admin/config", S::AdminAudit, Control),
+];
+
+/// The route of a method and matched path; HEAD counts as GET.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find(|r| r.method == *method && r.path == path)
+}

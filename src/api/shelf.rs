@@ -1,0 +1,145 @@
+//! The knowledge shelf: documents in the store and their index, kept together.
+
+use std::sync::Arc;
+
+use super::Problem;
+use crate::event::now_rfc3339;
+use crate::inference::Encoder;
+use crate::knowledge::{Document, History, IndexReport, KnowledgeError, KnowledgeIndex};
+use crate::store::{DocumentRow, Store, StoreError, Write};
+
+/// Documents and their index. A write is first durable in the store, then in the index; the index can always be made
+/// anew from the store. Clones share it.
+#[derive(Clone)]
+pub struct KnowledgeShelf {
+    store: Store,
+    index: Arc<KnowledgeIndex>,
+    encoder: Encoder,
+}
+
+/// Why a document could not be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The document or the index refused.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// A background thread failed.
+    #[error("indexing was interrupted")]
+    Interrupted,
+}
+
+impl From<ShelfError> for Problem {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Store(error) => error.into(),
+            ShelfError::Knowledge(error) => error.into(),
+            ShelfError::Interrupted => Self::new("internal", "indexing was interrupted; the document is kept"),
+        }
+    }
+}
+
+impl From<KnowledgeError> for Problem {
+    fn from(error: KnowledgeError) -> Self {
+        match &error {
+            KnowledgeError::StateConflict { .. } => Self::new("state_conflict", error.to_string()),
+            KnowledgeError::NoSuchVersion { .. } => Self::new("not_found", error.to_string()),
+            KnowledgeError::InvalidDocument { .. } | KnowledgeError::InvalidQuery { .. } => Self::new("invalid_value", error.to_string()),
+            _ => {
+                tracing::error!(%error, "knowledge");
+                Self::new("internal", "the knowledge base could not answer")
+            }
+        }
+    }
+}
+
+impl KnowledgeShelf {
+    /// A shelf over a store and an index.
+    pub fn new(store: Store, index: Arc<KnowledgeIndex>, encoder: Encoder) -> Self {
+        Self { store, index, encoder }
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Arc<KnowledgeIndex> {
+        &self.index
+    }
+
+    /// All documents with their versions.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn all(&self) -> Result<Vec<History>, ShelfError> {
+        self.store.documents(None).await?.iter().map(history).collect()
+    }
+
+    /// One document with its versions.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn get(&self, document_id: &str) -> Result<Option<History>, ShelfError> {
+        self.store.documents(Some(document_id)).await?.first().map(history).transpose()
+    }
+
+    /// Keeps documents and brings the index up to date with their published versions.
+    ///
+    /// # Errors
+    /// The store or the index failed.
+    pub async fn keep(&self, histories: Vec<History>) -> Result<u64, ShelfError> {
+        let rows = histories.iter().map(|h| {
+            Write::Document(DocumentRow {
+                document_id: h.document_id.clone(),
+                changed_at: now_rfc3339(),
+                body: serde_json::to_string(h).unwrap_or_default(),
+            })
+        });
+        self.store.write(rows.collect()).await?;
+        let shelf = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            for history in &histories {
+                match history.published() {
+                    Some(document) => drop(shelf.index.upsert(&document, Some(&|texts: &[&str]| shelf.embed(texts)))?),
+                    None => drop(shelf.index.remove(&history.document_id)?),
+                }
+            }
+            Ok(shelf.index.index_version())
+        });
+        done.await.map_err(|_| ShelfError::Interrupted)?
+    }
+
+    /// Removes a document and all its versions.
+    ///
+    /// # Errors
+    /// The store or the index failed.
+    pub async fn purge(&self, document_id: &str) -> Result<(), ShelfError> {
+        self.store.write(vec![Write::PurgeDocument(document_id.to_owned())]).await?;
+        let (index, id) = (Arc::clone(&self.index), document_id.to_owned());
+        tokio::task::spawn_blocking(move || index.remove(&id)).await.map_err(|_| ShelfError::Interrupted)??;
+        Ok(())
+    }
+
+    /// Makes the index anew from every published document.
+    ///
+    /// # Errors
+    /// The store or the index failed.
+    pub async fn rebuild(&self) -> Result<IndexReport, ShelfError> {
+        let documents: Vec<Document> = self.all().await?.iter().filter_map(History::published).collect();
+        let shelf = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            shelf.index.replace_all(&documents, Some(&|texts: &[&str]| shelf.embed(texts)))
+        });
+        Ok(done.await.map_err(|_| ShelfError::Interrupted)??)
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
+        let encodings = self.encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
+        Ok(encodings.into_iter().map(|e| e.embedding).collect())
+    }
+}
+
+fn history(row: &DocumentRow) -> Result<History, ShelfError> {
+    serde_json::from_str(&row.body).map_err(|e| {
+        StoreError::Corrupt { what: "document", id: row.document_id.clone(), message: e.to_string() }.into()
+    })
+}

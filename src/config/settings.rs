@@ -1,0 +1,338 @@
+//! The settings and how they are read and checked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::Figment;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Problem};
+use crate::telemetry::LogFormat;
+
+/// All settings of a process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Network.
+    pub server: ServerSettings,
+    /// Where everything is kept.
+    pub store: StoreSettings,
+    /// Recogniser.
+    pub asr: AsrSettings,
+    /// Voice activity and endpoints.
+    pub vad: VadSettings,
+    /// Text encoder.
+    pub encoder: EncoderSettings,
+    /// Knowledge search.
+    pub knowledge: KnowledgeSettings,
+    /// When suggestions are made.
+    pub suggestions: SuggestionSettings,
+    /// Quality inspection.
+    pub quality: QualitySettings,
+    /// Sizes and rates.
+    pub limits: LimitSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// Network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerSettings {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// How long a call waits for its audio to come back, seconds.
+    pub resume_grace_s: u64,
+    /// Longest time to finish work at shutdown, seconds.
+    pub drain_s: u64,
+    /// Voice calls at once; more are refused with 429.
+    pub max_calls: usize,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoreSettings {
+    /// Folder of the database, the index and recordings.
+    pub path: PathBuf,
+    /// What survives: `normal` the death of the process, `full` loss of power too.
+    pub sync: SyncMode,
+    /// Keep the audio of calls.
+    pub keep_recordings: bool,
+}
+
+/// How far a commit reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncMode {
+    /// Survives `kill -9`.
+    #[default]
+    Normal,
+    /// Survives loss of power.
+    Full,
+}
+
+/// Recogniser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsrSettings {
+    /// Model id under `models/`, or a path to a ggml file.
+    pub model: String,
+    /// Decoders that run at once; 0 = one per core.
+    pub decoders: usize,
+    /// Threads of each decoder.
+    pub threads: usize,
+    /// New audio before the next partial, milliseconds.
+    pub partial_every_ms: u64,
+}
+
+/// Voice activity and endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VadSettings {
+    /// Silence that ends an utterance, milliseconds.
+    pub endpoint_ms: u64,
+    /// Longest utterance, milliseconds.
+    pub max_segment_ms: u64,
+}
+
+/// Text encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EncoderSettings {
+    /// Model id under `models/`, or a path to a folder.
+    pub model: String,
+    /// Worker threads; 0 = one per core.
+    pub threads: usize,
+}
+
+/// Knowledge search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnowledgeSettings {
+    /// Load the built-in articles into an empty store.
+    pub builtin_articles: bool,
+    /// Qdrant server, for example `http://qdrant:6334`; empty = embedded.
+    pub qdrant_url: String,
+}
+
+/// When suggestions are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SuggestionSettings {
+    /// Least score in [0, 1] of a passage that is shown.
+    pub min_score: f32,
+    /// The same passage is not shown again for this long, milliseconds of the call.
+    pub cool_down_ms: i64,
+    /// Most suggestions per utterance.
+    pub per_utterance: usize,
+}
+
+/// Quality inspection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QualitySettings {
+    /// Scheme id under `pipelines/schemes`.
+    pub scheme: String,
+}
+
+/// Sizes and rates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitSettings {
+    /// JSON body, bytes.
+    pub json_bytes: usize,
+    /// Text message, code points.
+    pub message_chars: usize,
+    /// Length of a call, hours.
+    pub call_hours: u64,
+    /// Uploaded recording for transcription, bytes.
+    pub upload_bytes: usize,
+    /// Requests a second per token in class `control`.
+    pub control_per_s: f64,
+    /// Requests a second per token in class `search`.
+    pub search_per_s: f64,
+    /// Requests a second per token in class `infer`.
+    pub infer_per_s: f64,
+    /// New streams a second per token.
+    pub stream_per_s: f64,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogSettings {
+    /// Tracing directive, for example `info` or `zhiyin=debug`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            resume_grace_s: 30,
+            drain_s: 60,
+            max_calls: 32,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data"), sync: SyncMode::Normal, keep_recordings: true }
+    }
+}
+
+impl Default for AsrSettings {
+    fn default() -> Self {
+        Self { model: "zhiyin-asr-small".into(), decoders: 0, threads: 1, partial_every_ms: 400 }
+    }
+}
+
+impl Default for VadSettings {
+    fn default() -> Self {
+        Self { endpoint_ms: 450, max_segment_ms: 10_000 }
+    }
+}
+
+impl Default for EncoderSettings {
+    fn default() -> Self {
+        Self { model: "zhiyin-encoder-small".into(), threads: 1 }
+    }
+}
+
+impl Default for KnowledgeSettings {
+    fn default() -> Self {
+        Self { builtin_articles: true, qdrant_url: String::new() }
+    }
+}
+
+impl Default for SuggestionSettings {
+    fn default() -> Self {
+        Self { min_score: 0.35, cool_down_ms: 60_000, per_utterance: 1 }
+    }
+}
+
+impl Default for QualitySettings {
+    fn default() -> Self {
+        Self { scheme: "general".into() }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            json_bytes: 1 << 20,
+            message_chars: 8_000,
+            call_hours: 8,
+            upload_bytes: 200 << 20,
+            control_per_s: 50.0,
+            search_per_s: 100.0,
+            infer_per_s: 200.0,
+            stream_per_s: 20.0,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Settings {
+    /// Reads defaults, then the file (if named), then the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem found.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?,
+        };
+        Self::resolve(&text, file.unwrap_or(Path::new("(defaults)")), true)
+    }
+
+    /// Reads defaults and a TOML text, without the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem found.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::resolve(text, Path::new("(text)"), false)
+    }
+
+    fn resolve(text: &str, path: &Path, with_environment: bool) -> Result<Self, ConfigError> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.to_path_buf(), message: e.to_string() })?;
+        let mut figment = Figment::from(Serialized::defaults(Settings::default())).merge(Toml::string(text));
+        if with_environment {
+            figment = figment.merge(Env::prefixed("ZHIYIN_").ignore(&["home"]).split("__"));
+        }
+        let mut problems = unknown_keys(&table);
+        match figment.extract::<Settings>() {
+            Ok(settings) => {
+                problems.extend(settings.contradictions());
+                if problems.is_empty() { Ok(settings) } else { Err(ConfigError::Invalid(problems)) }
+            }
+            Err(errors) => {
+                problems.extend(errors.into_iter().map(|e| Problem {
+                    key: e.path.join("."),
+                    message: e.kind.to_string(),
+                    hint: None,
+                }));
+                Err(ConfigError::Invalid(problems))
+            }
+        }
+    }
+
+    fn contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut require = |ok: bool, key: &str, message: &str| {
+            if !ok {
+                problems.push(Problem { key: key.into(), message: message.into(), hint: None });
+            }
+        };
+        require(self.server.max_calls > 0, "server.max_calls", "must be at least 1");
+        require((100..=5_000).contains(&self.vad.endpoint_ms), "vad.endpoint_ms", "must be from 100 to 5000");
+        require(
+            (2_000..=10_000).contains(&self.vad.max_segment_ms),
+            "vad.max_segment_ms",
+            "must be from 2000 to 10000: the recogniser hears at most 10 s at once",
+        );
+        require(
+            (0.0..=1.0).contains(&self.suggestions.min_score),
+            "suggestions.min_score",
+            "must lie in [0, 1]",
+        );
+        require(self.asr.threads > 0, "asr.threads", "must be at least 1");
+        require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");
+        problems
+    }
+}
+
+/// Keys of the file that no setting has, each with the nearest known name.
+fn unknown_keys(table: &toml::Table) -> Vec<Problem> {
+    let Ok(toml::Value::Table(known)) = toml::Value::try_from(Settings::default()) else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for (section, value) in table {
+        let Some(toml::Value::Table(fields)) = known.get(section) else {
+            problems.push(unknown(section, section, known.keys()));
+            continue;
+        };
+        let Some(values) = value.as_table() else { continue };
+        for key in values.keys().filter(|key| !fields.contains_key(*key)) {
+            problems.push(unknown(&format!("{section}.{key}"), key, fields.keys()));
+        }
+    }
+    problems
+}
+
+fn unknown<'a>(key: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
+    let nearest = known.max_by(|a, b| {
+        strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
+    });
+    Problem {
+        key: key.to_owned(),
+        message: "there is no such setting".to_owned(),
+        hint: nearest.map(|n| format!("did you mean \"{n}\"?")),
+    }
+}

@@ -1,0 +1,27 @@
+use super::*;
+
+#[test]
+fn defaults_are_valid() {
+    assert_eq!(Settings::from_toml("").unwrap(), Settings::default());
+}
+
+#[test]
+fn all_problems_are_listed_at_once() {
+    let text = "[server]\nlisen = \"x\"\nmax_calls = 0\n[vda]\nendpoint_ms = 1\n[vad]\nendpoint_ms = 50\n";
+    let message = Settings::from_toml(text).unwrap_err().to_string();
+    for part in ["server.lisen", "\"listen\"", "vda", "\"vad\"", "server.max_calls", "vad.endpoint_ms"] {
+        assert!(message.contains(part), "{part} not in: {message}");
+    }
+}
+
+#[test]
+fn wrong_type_names_the_key() {
+    let message = Settings::from_toml("[server]\nlisten = 5\n").unwrap_err().to_string();
+    assert!(message.contains("server.listen"), "{message}");
+}
+
+#[test]
+fn missing_file_is_named() {
+    let message = Settings::load(Some(std::path::Path::new("/nonexistent/zhiyin.toml"))).unwrap_err().to_string();
+    assert!(message.contains("/nonexistent/zhiyin.toml"), "{message}");
+}

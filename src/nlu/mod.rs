@@ -1,0 +1,28 @@
+//! Natural-language understanding: an [`Encoding`](crate::inference::Encoding) and the words -> intent, act, entities, conduct.
+//!
+//! The encoder ran before; nothing here runs a model. [`Reader::read`] ranks the intents, decides about ambiguity and
+//! scope, and joins the entities tagged by the encoder with those that a pattern proves (numbers, amounts, addresses
+//! of mail and web), where the pattern wins.
+//!
+//! ```no_run
+//! # fn f(encoder: &zhiyin::inference::Encoder) -> Result<(), Box<dyn std::error::Error>> {
+//! use zhiyin::nlu::{Reader, Taxonomy};
+//! let reader = Reader::new(Taxonomy::load("pipelines/taxonomy".as_ref())?);
+//! let text = "我想查一下上个月的话费账单";
+//! let reading = reader.read(text, &encoder.encode(text)?);
+//! println!("{:?}", reading.intents.first());
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod patterns;
+mod reader;
+mod taxonomy;
+
+pub use error::NluError;
+pub use patterns::{find_entities, PatternEntity};
+pub use reader::{NluReading, Reader};
+pub use taxonomy::{IntentEntry, Taxonomy};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! From an encoding to intents, acts, conduct and entities.
+
+use super::{find_entities, Taxonomy};
+use crate::conversation::{Act, Conduct, Entity, IntentScore, OutOfScope};
+use crate::inference::Encoding;
+
+/// Two intents are close, and both are taken, if their probabilities differ by less than this …
+const AMBIGUOUS_MARGIN: f32 = 0.15;
+/// … and the second is at least this probable.
+const AMBIGUOUS_MIN: f32 = 0.25;
+/// Below this probability of the best intent the utterance counts as out of scope.
+const SCOPE_MIN: f32 = 0.25;
+/// How many intents of the ranking are given.
+const RANKED: usize = 5;
+const OUT_OF_SCOPE: &str = "out_of_scope";
+
+/// What was understood from the words alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NluReading {
+    /// Ranking, best first.
+    pub intents: Vec<IntentScore>,
+    /// Two close intents, both selected.
+    pub ambiguous: bool,
+    /// Scope decision.
+    pub out_of_scope: OutOfScope,
+    /// Acts over their threshold.
+    pub acts: Vec<Act>,
+    /// Conduct over its threshold.
+    pub conduct: Vec<Conduct>,
+    /// Entities by start.
+    pub entities: Vec<Entity>,
+}
+
+/// Reads encodings with the taxonomy of a deployment.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    taxonomy: Taxonomy,
+}
+
+impl Reader {
+    /// A reader for a taxonomy.
+    pub fn new(taxonomy: Taxonomy) -> Self {
+        Self { taxonomy }
+    }
+
+    /// The taxonomy.
+    pub fn taxonomy(&self) -> &Taxonomy {
+        &self.taxonomy
+    }
+
+    /// Reads one encoding of `text`. A head that the encoder lacks leaves its part empty.
+    pub fn read(&self, text: &str, encoding: &Encoding) -> NluReading {
+        let (intents, ambiguous, out_of_scope) = self.intents(encoding);
+        let labels = |name: &str| -> Vec<(String, Option<f32>)> {
+            let output = encoding.head(name);
+            output.map_or_else(Vec::new, |o| o.selected().into_iter().map(|(l, p)| (l.to_owned(), Some(p))).collect())
+        };
+        NluReading {
+            intents,
+            ambiguous,
+            out_of_scope,
+            acts: labels("act").into_iter().map(|(label, confidence)| Act { label, confidence }).collect(),
+            conduct: labels("conduct").into_iter().map(|(label, confidence)| Conduct { label, confidence }).collect(),
+            entities: entities(text, encoding),
+        }
+    }
+
+    fn intents(&self, encoding: &Encoding) -> (Vec<IntentScore>, bool, OutOfScope) {
+        let Some(output) = encoding.head("intent") else {
+            return (Vec::new(), false, OutOfScope::default());
+        };
+        let ranked = output.ranked();
+        let (first, second) = (ranked.first().copied(), ranked.get(1).copied());
+        let best = first.map_or(0.0, |(_, p)| p);
+        let ambiguous = second.is_some_and(|(_, p)| p >= AMBIGUOUS_MIN && best - p < AMBIGUOUS_MARGIN);
+        let outside = first.is_none_or(|(label, p)| label == OUT_OF_SCOPE || p < SCOPE_MIN);
+        let confidence = output.probability(OUT_OF_SCOPE).map(|p| if outside { p.max(1.0 - best) } else { p });
+        let also: Vec<&str> = output.selected().into_iter().map(|(label, _)| label).collect();
+        let scores = ranked
+            .iter()
+            .take(RANKED)
+            .enumerate()
+            .map(|(place, &(name, p))| IntentScore {
+                name: name.to_owned(),
+                group: self.taxonomy.get(name).map(|e| e.group.clone()).unwrap_or_default(),
+                confidence: Some(p),
+                selected: !outside && name != OUT_OF_SCOPE && (place == 0 || (place == 1 && ambiguous) || also.contains(&name)),
+            })
+            .collect();
+        (scores, ambiguous && !outside, OutOfScope { flag: outside, confidence })
+    }
+}
+
+/// Entities tagged by the encoder and those proved by a pattern; where both claim a place, the pattern stays.
+fn entities(text: &str, encoding: &Encoding) -> Vec<Entity> {
+    let proved = find_entities(text);
+    let points: Vec<char> = text.chars().collect();
+    let free = |start: usize, end: usize| proved.iter().all(|p| end <= p.start || p.end <= start);
+    let mut all: Vec<Entity> = encoding
+        .entities()
+        .into_iter()
+        .filter(|tag| tag.start < tag.end && tag.end <= points.len() && free(tag.start, tag.end))
+        .map(|tag| {
+            let surface: String = points[tag.start..tag.end].iter().collect();
+            Entity {
+                value: surface.clone(),
+                text: surface,
+                kind: tag.kind,
+                start: tag.start,
+                end: tag.end,
+                confidence: Some(tag.probability),
+            }
+        })
+        .collect();
+    all.extend(proved.iter().map(|p| Entity {
+        kind: p.kind.to_owned(),
+        text: p.text.clone(),
+        value: p.value.clone(),
+        start: p.start,
+        end: p.end,
+        confidence: Some(1.0),
+    }));
+    all.sort_by_key(|entity| (entity.start, entity.end));
+    all
+}

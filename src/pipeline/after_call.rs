@@ -1,0 +1,72 @@
+//! Work after the call: scorecard and summary, then the last event of all.
+
+use super::{PipelineError, Stages};
+use crate::conversation::{new_id, Conversation, IdKind, Language};
+use crate::event::{Call, CallState, Draft, EventBody, EventSink, QualityScored, Record};
+use crate::insight::summarise;
+use crate::quality::{score, Models, RuleState, Scorecard};
+
+/// Scores and summarises a finished conversation and closes its log with `call.completed`.
+///
+/// # Errors
+/// Events could not be kept.
+pub async fn finish(
+    stages: &Stages,
+    sink: &dyn EventSink,
+    call: &Call,
+    conversation: Conversation,
+) -> Result<(), PipelineError> {
+    let at_ms = call.duration_ms.unwrap_or(0);
+    let language = conversation.language.as_deref().and_then(Language::from_tag).unwrap_or_else(|| {
+        let text: String = conversation.turns.iter().map(|t| t.text.as_str()).collect();
+        Language::of_text(&text)
+    });
+    let mut drafts = Vec::new();
+    let mut records = Vec::new();
+    if stages.spec.has("summary") {
+        drafts.push(Draft::new(at_ms, EventBody::SummaryReady(summarise(&conversation, language))));
+    }
+    if stages.spec.has("score") && !conversation.turns.is_empty() {
+        let card = scorecard(stages, &conversation);
+        records.push(record(&card, &conversation));
+        drafts.push(Draft::new(at_ms, EventBody::QualityScored(in_brief(&card))));
+    }
+    let call = Call { state: CallState::Completed, ..call.clone() };
+    drafts.push(Draft::new(at_ms, EventBody::CallCompleted { call: Box::new(call.clone()) }));
+    sink.append(&call.call_id, drafts, records).await?;
+    Ok(())
+}
+
+/// The scorecard of an annotated conversation with the rules and scheme of these stages.
+pub fn scorecard(stages: &Stages, conversation: &Conversation) -> Scorecard {
+    let encoder = stages.encoder.clone();
+    let models = Models::with_encoder(move |text: &str| encoder.encode(text).ok().map(|e| e.embedding));
+    score(&new_id(IdKind::Score), conversation, &stages.rules, &stages.scheme, &models)
+}
+
+fn in_brief(card: &Scorecard) -> QualityScored {
+    QualityScored {
+        score_id: card.score_id.clone(),
+        scheme_id: card.scheme_id.clone(),
+        scheme_version: card.scheme_version,
+        clock: "post".into(),
+        total: card.total,
+        max: card.max,
+        fatal: card.fatal.clone(),
+        n_hits: card.results.iter().filter(|r| r.state == RuleState::Hit).count(),
+        n_pending: 0,
+        changed_hits: Vec::new(),
+    }
+}
+
+fn record(card: &Scorecard, conversation: &Conversation) -> Record {
+    Record::Score {
+        score_id: card.score_id.clone(),
+        scheme_id: card.scheme_id.clone(),
+        clock: "post".into(),
+        total: card.total,
+        agent_id: conversation.agent_id.clone(),
+        queue: conversation.queue.clone(),
+        body: serde_json::to_string(card).unwrap_or_default(),
+    }
+}

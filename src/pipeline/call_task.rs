@@ -1,0 +1,422 @@
+//! One running call: a task that owns its desk and its listeners. Everything about the call passes through its mailbox,
+//! so that its events have one order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::after_call::finish;
+use super::desk::Desk;
+use super::ears::{Ears, Heard};
+use super::{PipelineError, Stages};
+use crate::conversation::{new_id, IdKind, Language, Role, TimeSpan, Utterance, UtteranceId};
+use crate::emotion::VoiceSample;
+use crate::event::{
+    millis_between, now_rfc3339, Call, CallEnded, CallState, Draft, EventBody, EventSink, Record, SinkError,
+};
+
+pub use super::ears::{Attach, AudioNotice, AudioReady};
+
+/// Commands a call's mailbox holds; a full one makes the sender wait, which slows the sending socket down.
+pub const MAILBOX_CAPACITY: usize = 64;
+
+/// A message of a text conversation.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Who.
+    pub role: Role,
+    /// Words.
+    pub text: String,
+    /// RFC 3339; now by default.
+    pub sent_at: Option<String>,
+    /// Name in the sending system.
+    pub external_id: Option<String>,
+}
+
+/// How a call ends.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// Who hung up.
+    pub hangup_by: Option<Role>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a call's task is told.
+pub enum Command {
+    /// A socket wants to send audio.
+    Attach(Box<Attach>, oneshot::Sender<Result<AudioReady, PipelineError>>),
+    /// Samples of a writer, per channel of the writer, in the order of its channels.
+    Audio {
+        /// Writer.
+        writer: u64,
+        /// Samples at the wire rate.
+        samples: Vec<Vec<f32>>,
+    },
+    /// Samples were lost.
+    Gap {
+        /// Writer.
+        writer: u64,
+        /// Channel, all if `None`.
+        channel_index: Option<u16>,
+        /// How much.
+        duration_ms: u64,
+    },
+    /// Nothing is heard until `Resume`; `hold` adds to the call's hold times.
+    Pause {
+        /// Why.
+        reason: String,
+    },
+    /// Listening goes on.
+    Resume,
+    /// What is pending becomes final now.
+    Flush {
+        /// Channel, all if `None`.
+        channel_index: Option<u16>,
+    },
+    /// Tell the writer when everything before this is final.
+    Mark {
+        /// Writer.
+        writer: u64,
+        /// Name.
+        name: String,
+    },
+    /// The writer has sent everything; answer when all of it is final.
+    AudioEnd {
+        /// Writer.
+        writer: u64,
+    },
+    /// The socket is gone; the call waits for its return.
+    Detach {
+        /// Writer.
+        writer: u64,
+    },
+    /// A message of a text conversation.
+    Message(NewMessage, oneshot::Sender<Result<Utterance, PipelineError>>),
+    /// The call was changed.
+    Update(Box<Call>, oneshot::Sender<Result<Call, PipelineError>>),
+    /// The call ends.
+    End(Ending, oneshot::Sender<Result<Call, PipelineError>>),
+    /// The node goes away: everything pending becomes final, the call stays open.
+    Drain(oneshot::Sender<()>),
+}
+
+/// The task of one call.
+pub(super) struct CallTask {
+    pub(super) stages: Arc<Stages>,
+    pub(super) sink: Arc<dyn EventSink>,
+    pub(super) desk: Desk,
+    pub(super) ears: Ears,
+    pub(super) resume_grace: Duration,
+    /// When the call has to end because its audio did not come back.
+    pub(super) lost_at: Option<Instant>,
+    pub(super) lost_reason: &'static str,
+    pub(super) started: Instant,
+    pub(super) speaking_ms: i64,
+}
+
+impl CallTask {
+    /// Runs until the call is completed, or every handle is gone.
+    pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            let outcome = tokio::select! {
+                command = mailbox.recv() => match command {
+                    Some(command) => self.handle(command).await,
+                    None => break,
+                },
+                () = self.ears.ready() => self.hear().await,
+                _ = tick.tick() => self.tick().await,
+            };
+            match outcome {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(error) => tracing::error!(call_id = %self.desk.call().call_id, %error, "a step of the call failed"),
+            }
+        }
+    }
+
+    async fn append(&self, drafts: Vec<Draft>) -> Result<(), SinkError> {
+        if !drafts.is_empty() {
+            self.sink.append(&self.desk.call().call_id, drafts, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries a command out; true when the call is over.
+    async fn handle(&mut self, command: Command) -> Result<bool, PipelineError> {
+        match command {
+            Command::Attach(attach, reply) => {
+                let answer = self.attach(*attach).await;
+                let _ = reply.send(answer);
+            }
+            Command::Audio { writer, samples } => {
+                self.ears.push(writer, &samples);
+                self.hear().await?;
+                // Replay pace: wait for the decoders instead of piling up.
+                while self.ears.should_wait() {
+                    self.ears.ready().await;
+                    self.hear().await?;
+                }
+            }
+            Command::Gap { writer, channel_index, duration_ms } => {
+                self.ears.gap(writer, channel_index, duration_ms);
+                self.hear().await?;
+            }
+            Command::Pause { reason } => self.pause(&reason).await?,
+            Command::Resume => self.resume().await?,
+            Command::Flush { channel_index } => {
+                self.ears.flush(channel_index);
+                self.hear().await?;
+            }
+            Command::Mark { writer, name } => self.ears.mark(writer, name),
+            Command::AudioEnd { writer } => {
+                self.hear_rest().await?;
+                self.ears.close(writer);
+                self.lost_at = None;
+            }
+            Command::Detach { writer } => {
+                if self.ears.detach(writer) {
+                    self.lost_at = Some(Instant::now() + self.resume_grace);
+                    self.lost_reason = "media_lost";
+                }
+            }
+            Command::Message(message, reply) => {
+                let answer = self.message(message).await;
+                let _ = reply.send(answer);
+            }
+            Command::Update(call, reply) => {
+                let answer = self.update(*call).await;
+                let _ = reply.send(answer);
+            }
+            Command::End(ending, reply) => {
+                let ended = self.end(ending).await;
+                let over = ended.is_ok();
+                let _ = reply.send(ended);
+                if over {
+                    self.complete().await?;
+                }
+                return Ok(over);
+            }
+            Command::Drain(reply) => {
+                self.hear_rest().await?;
+                self.ears.notify_all(&AudioNotice::Drain);
+                let _ = reply.send(());
+            }
+        }
+        Ok(false)
+    }
+
+    async fn attach(&mut self, attach: Attach) -> Result<AudioReady, PipelineError> {
+        let engine = self.stages.recogniser.clone();
+        let ready = self.ears.attach(attach, engine.as_deref(), self.desk.call())?;
+        self.lost_at = None;
+        self.go_live().await?;
+        Ok(ready)
+    }
+
+    /// The first sign of life makes a created call live.
+    async fn go_live(&mut self) -> Result<(), PipelineError> {
+        if self.desk.call().state == CallState::Created {
+            let call = Call { state: CallState::Live, ..self.desk.call().clone() };
+            self.desk.set_call(call.clone());
+            self.append(vec![Draft::new(self.now_ms(), EventBody::CallUpdated { call: Box::new(call) })]).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything the ears have heard.
+    async fn hear(&mut self) -> Result<bool, PipelineError> {
+        for heard in self.ears.take() {
+            self.take_heard(heard).await?;
+        }
+        let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
+        self.append(drafts).await?;
+        Ok(false)
+    }
+
+    async fn hear_rest(&mut self) -> Result<(), PipelineError> {
+        for heard in self.ears.finish().await {
+            self.take_heard(heard).await?;
+        }
+        let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
+        Ok(self.append(drafts).await?)
+    }
+
+    async fn take_heard(&mut self, heard: Heard) -> Result<(), PipelineError> {
+        match heard {
+            Heard::Partial(draft) => self.sink.show(&self.desk.call().call_id, draft),
+            Heard::Started { role, start_ms, draft } => {
+                let mut drafts = vec![draft];
+                drafts.extend(self.desk.speech_started(role, start_ms));
+                self.append(drafts).await?;
+            }
+            Heard::Notice(draft) => self.append(vec![draft]).await?,
+            Heard::Final { mut event, mut utterance, voice } => {
+                let language = Language::from_tag(&utterance.language).unwrap_or_else(|| Language::of_text(&utterance.raw_text));
+                utterance.text = self.stages.normalise(&utterance.raw_text, language);
+                event.text = utterance.text.clone();
+                let at_ms = utterance.span.end_ms;
+                self.speaking_ms += utterance.span.duration_ms();
+                self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(event))]).await?;
+                self.follow_up(utterance, voice).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that follows from a final. A failing encoder degrades the call, it does not end it.
+    async fn follow_up(&mut self, utterance: Utterance, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
+        let at_ms = utterance.span.end_ms;
+        match self.desk.take(utterance, voice).await {
+            Ok(drafts) => Ok(self.append(drafts).await?),
+            Err(error) => {
+                tracing::warn!(call_id = %self.desk.call().call_id, %error, "understanding is left out");
+                let notice = crate::event::StageNotice {
+                    stage: "encode".into(),
+                    level: 0,
+                    cause: "encoder_failed".into(),
+                    effect: "no understanding and no suggestions for this utterance".into(),
+                    n_dropped: 1,
+                    since_ms: at_ms,
+                };
+                Ok(self.append(vec![Draft::new(at_ms, EventBody::StageDegraded(notice))]).await?)
+            }
+        }
+    }
+
+    async fn message(&mut self, message: NewMessage) -> Result<Utterance, PipelineError> {
+        self.go_live().await?;
+        let sent_at = message.sent_at.unwrap_or_else(now_rfc3339);
+        let start_ms = millis_between(&self.desk.call().started_at, &sent_at).unwrap_or(0).max(0);
+        let language = match self.desk.call().languages.as_slice() {
+            [only] => only.clone(),
+            _ => Language::of_text(&message.text).name().to_owned(),
+        };
+        let utterance = Utterance {
+            utterance_id: UtteranceId::new(),
+            channel_index: None,
+            role: message.role,
+            speaker: None,
+            span: TimeSpan::new(start_ms, start_ms),
+            text: message.text.clone(),
+            raw_text: message.text.clone(),
+            language: language.clone(),
+            confidence: None,
+            words: Vec::new(),
+        };
+        let body = EventBody::MessageAdded {
+            message_id: new_id(IdKind::Message),
+            utterance_id: utterance.utterance_id.clone(),
+            role: message.role,
+            speaker: None,
+            text: message.text,
+            language,
+            sent_at,
+            start_ms,
+            external_id: message.external_id.clone(),
+        };
+        let record = message.external_id.map(|external_id| Record::Message {
+            external_id,
+            utterance_id: utterance.utterance_id.to_string(),
+            body: serde_json::to_string(&utterance).unwrap_or_default(),
+        });
+        let call_id = self.desk.call().call_id.clone();
+        self.sink.append(&call_id, vec![Draft::new(start_ms, body)], record.into_iter().collect()).await?;
+        self.follow_up(utterance.clone(), None).await?;
+        let drafts = self.desk.advance_clock(start_ms);
+        self.append(drafts).await?;
+        Ok(utterance)
+    }
+
+    async fn update(&mut self, call: Call) -> Result<Call, PipelineError> {
+        let call = Call { state: self.desk.call().state, ..call };
+        self.append(vec![Draft::new(self.now_ms(), EventBody::CallUpdated { call: Box::new(call.clone()) })]).await?;
+        self.desk.set_call(call.clone());
+        Ok(call)
+    }
+
+    async fn pause(&mut self, reason: &str) -> Result<(), PipelineError> {
+        self.ears.pause();
+        self.hear().await?;
+        if reason == "hold" {
+            self.ears.hold_from(self.now_ms());
+        }
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<(), PipelineError> {
+        self.ears.resume();
+        let now_ms = self.now_ms();
+        if let Some(start_ms) = self.ears.hold_until() {
+            let mut call = self.desk.call().clone();
+            call.hold.get_or_insert_default().push([start_ms, now_ms]);
+            self.update(call).await?;
+        }
+        Ok(())
+    }
+
+    /// The place in the recording: what was received, or the time since the start for text.
+    fn now_ms(&self) -> i64 {
+        self.ears.received_ms().unwrap_or_else(|| self.started.elapsed().as_millis() as i64)
+    }
+
+    async fn tick(&mut self) -> Result<bool, PipelineError> {
+        let ladder = self.ears.acknowledge();
+        self.append(ladder.into_iter().collect()).await?;
+        if self.desk.call().channel != crate::conversation::Channel::Voice && self.desk.call().state == CallState::Live {
+            let elapsed = millis_between(&self.desk.call().started_at, &now_rfc3339()).unwrap_or(0);
+            let drafts = self.desk.advance_clock(elapsed);
+            self.append(drafts).await?;
+        }
+        if self.lost_at.is_some_and(|at| at <= Instant::now()) {
+            let ending = Ending { hangup_by: None, reason: self.lost_reason.to_owned() };
+            self.end(ending).await?;
+            self.complete().await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn end(&mut self, ending: Ending) -> Result<Call, PipelineError> {
+        self.hear_rest().await?;
+        let duration_ms = self.desk.spoken().iter().map(|(u, _)| u.span.end_ms).chain(self.ears.received_ms()).max();
+        let duration_ms = duration_ms.unwrap_or_else(|| self.started.elapsed().as_millis() as i64);
+        let call = Call {
+            state: CallState::Post,
+            ended_at: Some(now_rfc3339()),
+            duration_ms: Some(duration_ms),
+            hangup_by: ending.hangup_by,
+            ..self.desk.call().clone()
+        };
+        let mut talk_ms = std::collections::BTreeMap::new();
+        for (utterance, _) in self.desk.spoken() {
+            *talk_ms.entry(utterance.role.name().to_owned()).or_insert(0) += utterance.span.duration_ms();
+        }
+        let ended = CallEnded {
+            hangup_by: call.hangup_by,
+            reason: if ending.reason.is_empty() { "hangup".into() } else { ending.reason },
+            duration_ms,
+            answered_ms: call.answered_ms,
+            hold: call.hold.clone(),
+            silence_ms: (duration_ms - self.speaking_ms).max(0),
+            talk_ms,
+        };
+        // The new state first: after `call.ended` no `call.updated` may follow.
+        let drafts = vec![
+            Draft::new(duration_ms, EventBody::CallUpdated { call: Box::new(call.clone()) }),
+            Draft::new(duration_ms, EventBody::CallEnded(ended)),
+        ];
+        self.append(drafts).await?;
+        self.desk.set_call(call.clone());
+        self.ears.close_all();
+        Ok(call)
+    }
+
+    async fn complete(&mut self) -> Result<(), PipelineError> {
+        let drafts = self.desk.end();
+        self.append(drafts).await?;
+        finish(&self.stages, self.sink.as_ref(), self.desk.call(), self.desk.conversation()).await
+    }
+}

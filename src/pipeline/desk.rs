@@ -1,0 +1,269 @@
+//! The desk of one conversation: utterances in, drafts of events out. No clock and no sink, so that the live flow, the
+//! command line and evaluation run the very same code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{PipelineError, Stages};
+use crate::assist::{wants_search, Advisor, Found, Moment};
+use crate::conversation::{
+    new_id, Conversation, IdKind, Language, Role, Turn, Understanding, Utterance, VoiceReading,
+};
+use crate::emotion::{ArousalMeter, Course, VoiceSample};
+use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
+use crate::quality::{Level, LiveChange, LiveEvaluator};
+
+/// Milliseconds of the call between two risk events.
+const RISK_EVERY_MS: i64 = 5_000;
+/// Least change of the escalation risk that is told.
+const RISK_CHANGE: f32 = 0.05;
+
+/// What is kept of a conversation while it runs.
+pub struct Desk {
+    stages: Arc<Stages>,
+    call: Call,
+    advisor: Advisor,
+    course: Course,
+    meters: BTreeMap<Role, ArousalMeter>,
+    rules: LiveEvaluator,
+    spoken: Vec<(Utterance, Option<Understanding>)>,
+    previous_customer: Option<String>,
+    risk_told: Option<(i64, f32)>,
+    open_alerts: BTreeMap<String, String>,
+}
+
+impl Desk {
+    /// The desk of a new call.
+    pub fn new(stages: Arc<Stages>, call: Call) -> Self {
+        let rules = LiveEvaluator::new(Arc::clone(&stages.rules), head_of(&call));
+        let advisor = Advisor::new(stages.advisor, stages.templates.clone());
+        Self {
+            advisor,
+            rules,
+            call,
+            stages,
+            course: Course::default(),
+            meters: BTreeMap::new(),
+            spoken: Vec::new(),
+            previous_customer: None,
+            risk_told: None,
+            open_alerts: BTreeMap::new(),
+        }
+    }
+
+    /// The call as it is now.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Changes the call.
+    pub fn set_call(&mut self, call: Call) {
+        self.call = call;
+    }
+
+    /// Final utterances so far, with what was understood of them.
+    pub fn spoken(&self) -> &[(Utterance, Option<Understanding>)] {
+        &self.spoken
+    }
+
+    /// Takes an utterance back that was understood in an earlier life of the process.
+    pub fn restore(&mut self, utterance: Utterance, understanding: Option<Understanding>) {
+        if utterance.role == Role::Customer {
+            self.previous_customer = Some(utterance.text.clone());
+        }
+        self.spoken.push((utterance, understanding));
+    }
+
+    /// Everything that follows from one final utterance, in the order of the wire: understood, suggestions, alerts,
+    /// risk. The final itself was written before.
+    ///
+    /// # Errors
+    /// The encoder failed; the utterance is kept without annotations.
+    pub async fn take(&mut self, utterance: Utterance, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
+        let at_ms = utterance.span.end_ms;
+        let arousal = voice.and_then(|sample| self.meters.entry(utterance.role).or_default().measure(sample));
+        let reading = voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
+        let understood = match self.stages.understand(&utterance, reading, arousal).await {
+            Ok(understood) => understood,
+            Err(error) => {
+                let turn = utterance.to_turn(None);
+                self.spoken.push((utterance, None));
+                self.rules.final_turn(turn);
+                return Err(error);
+            }
+        };
+        let understanding = understood.understanding;
+        let mut drafts = vec![Draft::new(at_ms, EventBody::UtteranceUnderstood(Box::new(understanding.clone())))];
+        let spec = &self.stages.spec;
+        if spec.has("assist") {
+            drafts.extend(self.suggest(&utterance, &understanding, understood.encoding.embedding).await);
+        }
+        if self.stages.spec.has("rules") {
+            let changes = self.rules.final_turn(utterance.to_turn(Some(&understanding)));
+            drafts.extend(self.alerts(at_ms, changes));
+        }
+        let conduct: Vec<&str> = understanding.conduct.iter().map(|c| c.label.as_str()).collect();
+        let valence = understanding.emotion.as_ref().map_or(0.0, |e| e.valence);
+        self.course.observe(utterance.role, valence, &conduct);
+        drafts.extend(self.risk(at_ms));
+        if utterance.role == Role::Customer {
+            self.previous_customer = Some(utterance.text.clone());
+        }
+        self.spoken.push((utterance, Some(understanding)));
+        Ok(drafts)
+    }
+
+    async fn suggest(&mut self, utterance: &Utterance, understanding: &Understanding, vector: Vec<f32>) -> Vec<Draft> {
+        let language = Language::from_tag(&utterance.language).unwrap_or_else(|| Language::of_text(&utterance.text));
+        let wish = wants_search(utterance.role, &utterance.text, understanding, self.previous_customer.as_deref());
+        let response = match &wish {
+            Some(wish) => {
+                // The sentence vector stands for the utterance alone; with the previous turn the words decide more.
+                Some(self.stages.search(wish.query.clone(), Some(vector), self.call.queue.clone(), language).await)
+            }
+            None => None,
+        };
+        if utterance.role != Role::Customer {
+            return Vec::new();
+        }
+        let moment = Moment {
+            utterance_id: &utterance.utterance_id,
+            at_ms: utterance.span.end_ms,
+            language,
+            understanding,
+        };
+        let found = Found {
+            passages: response.as_ref().map_or(&[], |r| &r.passages),
+            intent: wish.as_ref().and_then(|w| w.intent.as_deref()),
+            degraded: response.as_ref().map_or(&[], |r| &r.degraded),
+        };
+        self.advisor
+            .suggest(moment, found)
+            .into_iter()
+            .map(|s| Draft::new(moment.at_ms, EventBody::SuggestionCreated(Box::new(s))))
+            .collect()
+    }
+
+    /// Somebody began to speak: a deadline waits for what he says.
+    pub fn speech_started(&mut self, role: Role, start_ms: i64) -> Vec<Draft> {
+        let changes = self.rules.speech_started(role, start_ms);
+        self.alerts(start_ms, changes)
+    }
+
+    /// Everything before this place in the recording is final.
+    pub fn advance_clock(&mut self, at_ms: i64) -> Vec<Draft> {
+        if !self.stages.spec.has("rules") {
+            return Vec::new();
+        }
+        let changes = self.rules.advance_clock(at_ms);
+        self.alerts(at_ms, changes)
+    }
+
+    fn risk(&mut self, at_ms: i64) -> Option<Draft> {
+        let escalation = self.course.escalation();
+        let due = match self.risk_told {
+            None => true,
+            Some((told_ms, told)) => at_ms - told_ms >= RISK_EVERY_MS && (escalation - told).abs() >= RISK_CHANGE,
+        };
+        if !due {
+            return None;
+        }
+        self.risk_told = Some((at_ms, escalation));
+        let body = RiskUpdated {
+            escalation,
+            predicted_satisfaction: self.course.predicted_satisfaction(),
+            emotion_trend: self.course.trend(),
+        };
+        Some(Draft::new(at_ms, EventBody::RiskUpdated(body)))
+    }
+
+    fn alerts(&mut self, at_ms: i64, changes: Vec<LiveChange>) -> Vec<Draft> {
+        changes.into_iter().filter_map(|change| self.alert(at_ms, change)).collect()
+    }
+
+    fn alert(&mut self, at_ms: i64, change: LiveChange) -> Option<Draft> {
+        let rule = self.stages.rules.rule(&change.rule)?;
+        if !change.raised {
+            let alert_id = self.open_alerts.remove(&change.rule)?;
+            let body = EventBody::AlertResolved { alert_id, reason: ResolveReason::Retracted, by: None, note: None };
+            return Some(Draft::new(at_ms, body));
+        }
+        let level = match rule.level() {
+            Level::Serious => AlertLevel::Critical,
+            Level::Medium => AlertLevel::Warning,
+            Level::Light => AlertLevel::Info,
+        };
+        let evidence = change.evidence.iter().filter_map(|span| self.evidence(span.turn, span.start, span.end)).collect();
+        let alert_id = new_id(IdKind::Alert);
+        self.open_alerts.insert(change.rule.clone(), alert_id.clone());
+        let body = AlertRaised {
+            alert_id,
+            rule_id: change.rule.clone(),
+            rule_version: rule.version(),
+            level,
+            title: rule.name().to_owned(),
+            evidence,
+            dedup_key: format!("{}:{}", self.call.call_id, change.rule),
+            suggested_action: None,
+        };
+        Some(Draft::new(at_ms, EventBody::AlertRaised(body)))
+    }
+
+    fn evidence(&self, turn: usize, start: usize, end: usize) -> Option<AlertEvidence> {
+        let turn: &Turn = self.rules.turns().get(turn)?;
+        Some(AlertEvidence {
+            utterance_id: turn.id.clone()?,
+            start,
+            end,
+            start_ms: turn.start_ms.unwrap_or(0),
+            end_ms: turn.end_ms.unwrap_or(0),
+        })
+    }
+
+    /// The call is over: what was raised only for the time being is settled.
+    pub fn end(&mut self) -> Vec<Draft> {
+        let duration_ms = self.call.duration_ms.unwrap_or(0);
+        let changes = self.rules.end(duration_ms);
+        self.alerts(duration_ms, changes)
+    }
+
+    /// The conversation so far in its interchange form.
+    pub fn conversation(&self) -> Conversation {
+        Conversation::from_utterances(head_of(&self.call), &self.spoken)
+    }
+}
+
+/// Everything of a call but its turns, as the interchange form has it.
+pub fn head_of(call: &Call) -> Conversation {
+    use crate::conversation::{AudioLayout, Channel, MetadataValue};
+    let metadata = call
+        .metadata
+        .iter()
+        .filter_map(|(key, value)| {
+            serde_json::from_value::<MetadataValue>(value.clone()).ok().map(|v| (key.clone(), v))
+        })
+        .collect();
+    let layout = call.audio.as_ref().map(|audio| match audio.layout.as_deref() {
+        Some("mono") => AudioLayout::Mono,
+        Some(_) => AudioLayout::Stereo,
+        None if audio.channels.len() == 1 => AudioLayout::Mono,
+        None => AudioLayout::Stereo,
+    });
+    Conversation {
+        id: call.call_id.to_string(),
+        channel: Some(call.channel),
+        language: call.languages.first().cloned(),
+        direction: Some(call.direction),
+        queue: call.queue.clone(),
+        agent_id: call.agent.as_ref().map(|a| a.id.clone()),
+        team: call.agent.as_ref().and_then(|a| a.team.clone()),
+        started_at: Some(call.started_at.clone()),
+        audio: layout.filter(|_| call.channel == Channel::Voice),
+        answered_ms: Some(call.answered_ms),
+        duration_ms: call.duration_ms,
+        hangup_by: call.hangup_by,
+        hold: call.hold.clone(),
+        metadata,
+        turns: Vec::new(),
+    }
+}

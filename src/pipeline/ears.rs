@@ -1,0 +1,520 @@
+//! The listeners of one call and the sockets that feed them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use futures::future::select_all;
+use tokio::sync::mpsc;
+
+use super::listen::{Listener, ListenerConfig};
+use super::PipelineError;
+use crate::asr::{AsrEvent, CallLanguage, Engine, FinalTranscript, PartialPolicy, SessionConfig};
+use crate::conversation::{Role, Utterance};
+use crate::emotion::VoiceSample;
+use crate::event::{
+    Call, ChannelSpec, Draft, EventBody, StageNotice, Timings, TranscriptFinal, TranscriptPartial,
+};
+use crate::vad::VadConfig;
+
+/// How far live audio may run ahead of real time, milliseconds.
+pub const MAX_AHEAD_MS: i64 = 10_000;
+/// Lag from which on the sender is told, milliseconds.
+const SLOW_MS: i64 = 2_000;
+
+/// A socket that wants to send audio.
+#[derive(Debug)]
+pub struct Attach {
+    /// Number of the socket, unique in the process.
+    pub writer: u64,
+    /// Channels it sends, in the order of its frames.
+    pub channels: Vec<ChannelSpec>,
+    /// Rate of its samples.
+    pub sample_rate_hz: u32,
+    /// Where its first sample lies in the call, milliseconds.
+    pub start_offset_ms: i64,
+    /// Faster than real time is allowed; the sender is slowed down instead.
+    pub replay: bool,
+    /// It comes back, or takes over from another.
+    pub resume: bool,
+    /// Where notices to it go.
+    pub notices: mpsc::UnboundedSender<AudioNotice>,
+}
+
+/// The answer to a socket that may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioReady {
+    /// Send from here on.
+    pub resume_from_ms: i64,
+    /// How far it may run ahead.
+    pub max_ahead_ms: i64,
+}
+
+/// What a sender is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AudioNotice {
+    /// How far the call is, every second.
+    Ack {
+        /// Audio received.
+        received_ms: i64,
+        /// Everything before is final.
+        final_ms: i64,
+        /// Audio not yet worked off.
+        lag_ms: i64,
+    },
+    /// Recognition is behind.
+    Slow {
+        /// How far.
+        lag_ms: i64,
+    },
+    /// Everything before a mark is final.
+    Marked {
+        /// Name of the mark.
+        name: String,
+        /// Its place.
+        at_ms: i64,
+    },
+    /// Everything is final; the socket may close.
+    Closed {
+        /// Length.
+        duration_ms: i64,
+        /// Final utterances.
+        n_utterances: u64,
+    },
+    /// Another socket took over.
+    TakenOver,
+    /// More than [`MAX_AHEAD_MS`] ahead of real time.
+    TooFarAhead,
+    /// This node goes away.
+    Drain,
+    /// The call ended.
+    CallEnded,
+}
+
+/// Something that was heard.
+pub(super) enum Heard {
+    /// A revisable transcript.
+    Partial(Draft),
+    /// Somebody began to speak.
+    Started {
+        /// Who.
+        role: Role,
+        /// When.
+        start_ms: i64,
+        /// The event.
+        draft: Draft,
+    },
+    /// Another event.
+    Notice(Draft),
+    /// A transcript that stays.
+    Final {
+        /// The event; its text is not normalised yet.
+        event: TranscriptFinal,
+        /// The utterance; its text is not normalised yet.
+        utterance: Utterance,
+        /// The voice.
+        voice: Option<VoiceSample>,
+    },
+}
+
+struct Channel {
+    listener: Listener,
+    role: Role,
+    writer: u64,
+    last_rev: u32,
+    /// Events of the listener that were not taken yet.
+    pending: Vec<AsrEvent>,
+}
+
+struct Writer {
+    channels: Vec<u16>,
+    notices: mpsc::UnboundedSender<AudioNotice>,
+    replay: bool,
+    opened: Instant,
+    start_ms: i64,
+    marks: Vec<(String, i64)>,
+}
+
+/// All listeners of a call.
+pub(super) struct Ears {
+    vad: VadConfig,
+    heard_until_ms: i64,
+    channels: BTreeMap<u16, Channel>,
+    writers: HashMap<u64, Writer>,
+    language: Option<CallLanguage>,
+    engine: Option<Engine>,
+    hold_since_ms: Option<i64>,
+    n_utterances: u64,
+    ladder_level: u8,
+}
+
+impl Ears {
+    /// `heard_until_ms`: where listening goes on, for a call that was taken up again.
+    pub(super) fn new(vad: VadConfig, heard_until_ms: i64) -> Self {
+        Self {
+            vad,
+            heard_until_ms,
+            channels: BTreeMap::new(),
+            writers: HashMap::new(),
+            language: None,
+            engine: None,
+            hold_since_ms: None,
+            n_utterances: 0,
+            ladder_level: 0,
+        }
+    }
+
+    /// Lets a socket send on its channels.
+    pub(super) fn attach(&mut self, attach: Attach, engine: Option<&Engine>, call: &Call) -> Result<AudioReady, PipelineError> {
+        let engine = engine.ok_or(PipelineError::NoRecogniser)?;
+        for spec in &attach.channels {
+            let taken = self.channels.get(&spec.channel_index).is_some_and(|c| self.writers.contains_key(&c.writer));
+            if taken && !attach.resume {
+                return Err(PipelineError::WriterPresent(spec.channel_index));
+            }
+        }
+        let language = match &self.language {
+            Some(language) => language.clone(),
+            None => CallLanguage::new(&call.languages).map_err(PipelineError::Recogniser)?,
+        };
+        self.language = Some(language.clone());
+        self.engine = Some(engine.clone());
+        for spec in &attach.channels {
+            match self.channels.get_mut(&spec.channel_index) {
+                Some(channel) => {
+                    if let Some(old) = self.writers.remove(&channel.writer) {
+                        let _ = old.notices.send(AudioNotice::TakenOver);
+                    }
+                    channel.writer = attach.writer;
+                    channel.role = spec.role;
+                }
+                None => {
+                    let session = SessionConfig {
+                        channel_index: spec.channel_index,
+                        role: spec.role,
+                        language: language.clone(),
+                        urgency_ms: if attach.replay { 1_000 } else { 250 },
+                        ..SessionConfig::default()
+                    };
+                    let config = ListenerConfig {
+                        rate_hz: attach.sample_rate_hz,
+                        start_offset_ms: attach.start_offset_ms.max(self.heard_until_ms),
+                        vad: self.vad.clone(),
+                        session,
+                    };
+                    let listener = Listener::new(engine, config)?;
+                    let channel = Channel { listener, role: spec.role, writer: attach.writer, last_rev: 0, pending: Vec::new() };
+                    self.channels.insert(spec.channel_index, channel);
+                }
+            }
+        }
+        let start_ms = self.received_ms().unwrap_or(self.heard_until_ms);
+        self.writers.insert(attach.writer, Writer {
+            channels: attach.channels.iter().map(|c| c.channel_index).collect(),
+            notices: attach.notices,
+            replay: attach.replay,
+            opened: Instant::now(),
+            start_ms,
+            marks: Vec::new(),
+        });
+        Ok(AudioReady { resume_from_ms: start_ms, max_ahead_ms: MAX_AHEAD_MS })
+    }
+
+    /// Samples per channel of a writer; those of a writer that lost its channels are dropped.
+    pub(super) fn push(&mut self, writer: u64, samples: &[Vec<f32>]) {
+        let Some(from) = self.writers.get(&writer) else { return };
+        for (index, channel_samples) in from.channels.iter().zip(samples) {
+            if let Some(channel) = self.channels.get_mut(index).filter(|c| c.writer == writer) {
+                let events = channel.listener.push(channel_samples);
+                channel.keep(events);
+            }
+        }
+        let ahead = self.received_ms().unwrap_or(0) - from.start_ms - from.opened.elapsed().as_millis() as i64;
+        if !from.replay && ahead > MAX_AHEAD_MS {
+            let _ = from.notices.send(AudioNotice::TooFarAhead);
+        }
+    }
+
+    fn each(&mut self, index: Option<u16>, mut act: impl FnMut(&mut Listener) -> Vec<AsrEvent>) {
+        for (_, channel) in self.channels.iter_mut().filter(|(i, _)| index.is_none_or(|wanted| wanted == **i)) {
+            let events = act(&mut channel.listener);
+            channel.keep(events);
+        }
+    }
+
+    pub(super) fn gap(&mut self, writer: u64, index: Option<u16>, duration_ms: u64) {
+        if self.writers.contains_key(&writer) {
+            self.each(index, |l| l.gap(duration_ms as i64));
+        }
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.each(None, Listener::pause);
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.each(None, Listener::resume);
+    }
+
+    pub(super) fn flush(&mut self, index: Option<u16>) {
+        self.each(index, Listener::flush);
+    }
+
+    pub(super) fn mark(&mut self, writer: u64, name: String) {
+        let at_ms = self.received_ms().unwrap_or(0);
+        if let Some(writer) = self.writers.get_mut(&writer) {
+            writer.marks.push((name, at_ms));
+        }
+        self.tell_marks();
+    }
+
+    fn tell_marks(&mut self) {
+        let final_ms = self.clock_ms().unwrap_or(0);
+        for writer in self.writers.values_mut() {
+            let (done, waiting) = writer.marks.drain(..).partition(|(_, at_ms)| *at_ms <= final_ms);
+            writer.marks = waiting;
+            for (name, at_ms) in done {
+                let _ = writer.notices.send(AudioNotice::Marked { name, at_ms });
+            }
+        }
+    }
+
+    pub(super) fn hold_from(&mut self, at_ms: i64) {
+        self.hold_since_ms.get_or_insert(at_ms);
+    }
+
+    pub(super) fn hold_until(&mut self) -> Option<i64> {
+        self.hold_since_ms.take()
+    }
+
+    /// Resolves when a listener has something; never, if there is none.
+    pub(super) async fn ready(&self) {
+        if self.channels.is_empty() {
+            return std::future::pending().await;
+        }
+        let all = self.channels.values().map(|c| Box::pin(c.listener.ready()));
+        select_all(all).await;
+    }
+
+    /// Whether a replaying sender has to wait for the decoders.
+    pub(super) fn should_wait(&self) -> bool {
+        let replaying = self.writers.values().any(|w| w.replay);
+        replaying && self.channels.values().any(|c| !c.listener.wants_audio())
+    }
+
+    /// Everything heard since the last time, per channel in its order.
+    pub(super) fn take(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        for (index, channel) in &mut self.channels {
+            let events = channel.listener.poll();
+            channel.keep(events);
+            heard.extend(channel.drain(*index));
+        }
+        self.count(&heard);
+        self.tell_marks();
+        heard
+    }
+
+    /// Ends all segments and waits for their transcripts.
+    pub(super) async fn finish(&mut self) -> Vec<Heard> {
+        self.each(None, Listener::finish);
+        let mut heard = Vec::new();
+        for (index, channel) in &mut self.channels {
+            let events = channel.listener.drain().await;
+            channel.keep(events);
+            heard.extend(channel.drain(*index));
+        }
+        self.count(&heard);
+        self.tell_marks();
+        heard
+    }
+
+    fn count(&mut self, heard: &[Heard]) {
+        self.n_utterances += heard.iter().filter(|h| matches!(h, Heard::Final { .. })).count() as u64;
+    }
+
+    /// Audio received on every channel, `None` without audio.
+    pub(super) fn received_ms(&self) -> Option<i64> {
+        self.channels.values().map(|c| c.listener.progress().received_ms).min()
+    }
+
+    /// Everything before this is final on every channel.
+    pub(super) fn clock_ms(&self) -> Option<i64> {
+        self.channels.values().map(|c| c.listener.progress().final_ms).min()
+    }
+
+    /// Tells every sender how far the call is; says when the overload ladder changed.
+    pub(super) fn acknowledge(&mut self) -> Option<Draft> {
+        for writer in self.writers.values() {
+            let of = |f: fn(&super::listen::Progress) -> i64| {
+                writer.channels.iter().filter_map(|i| self.channels.get(i)).map(move |c| f(&c.listener.progress()))
+            };
+            let lag_ms = of(|p| p.lag_ms).max().unwrap_or(0);
+            metrics::histogram!("zhiyin_asr_lag_seconds").record(lag_ms as f64 / 1_000.0);
+            let _ = writer.notices.send(AudioNotice::Ack {
+                received_ms: of(|p| p.received_ms).min().unwrap_or(0),
+                final_ms: of(|p| p.final_ms).min().unwrap_or(0),
+                lag_ms,
+            });
+            if lag_ms > SLOW_MS {
+                let _ = writer.notices.send(AudioNotice::Slow { lag_ms });
+            }
+        }
+        self.tell_marks();
+        self.ladder()
+    }
+
+    fn ladder(&mut self) -> Option<Draft> {
+        let engine = self.engine.as_ref()?;
+        let level = match engine.partial_policy() {
+            PartialPolicy::Full => 0,
+            PartialPolicy::Coalesced => 1,
+            PartialPolicy::Off => 2,
+        };
+        let before = std::mem::replace(&mut self.ladder_level, level);
+        if level == before {
+            return None;
+        }
+        let at_ms = self.received_ms().unwrap_or(0);
+        let notice = StageNotice {
+            stage: "listen".into(),
+            level: level.max(before),
+            cause: "overload".into(),
+            effect: match level {
+                0 => "partials as usual",
+                1 => "partials come less often",
+                _ => "partials are off",
+            }
+            .into(),
+            n_dropped: engine.stats().shed_partials,
+            since_ms: at_ms,
+        };
+        Some(Draft::new(at_ms, if level > before { EventBody::StageDegraded(notice) } else { EventBody::StageRecovered(notice) }))
+    }
+
+    /// Everything of a writer is final.
+    pub(super) fn close(&mut self, writer: u64) {
+        let duration_ms = self.received_ms().unwrap_or(0);
+        if let Some(writer) = self.writers.remove(&writer) {
+            let _ = writer.notices.send(AudioNotice::Closed { duration_ms, n_utterances: self.n_utterances });
+        }
+    }
+
+    /// A socket is gone; true if it was the last one.
+    pub(super) fn detach(&mut self, writer: u64) -> bool {
+        self.writers.remove(&writer).is_some() && self.writers.is_empty()
+    }
+
+    pub(super) fn notify_all(&self, notice: &AudioNotice) {
+        for writer in self.writers.values() {
+            let _ = writer.notices.send(notice.clone());
+        }
+    }
+
+    pub(super) fn close_all(&mut self) {
+        self.notify_all(&AudioNotice::CallEnded);
+        self.writers.clear();
+        self.channels.clear();
+    }
+}
+
+impl Channel {
+    fn keep(&mut self, events: Vec<AsrEvent>) {
+        self.pending.extend(events);
+    }
+
+    fn drain(&mut self, index: u16) -> Vec<Heard> {
+        let events = std::mem::take(&mut self.pending);
+        events.into_iter().map(|event| self.heard(index, event)).collect()
+    }
+
+    fn heard(&mut self, channel_index: u16, event: AsrEvent) -> Heard {
+        let role = self.role;
+        match event {
+            AsrEvent::SpeechStarted { start_ms, .. } => {
+                let body = EventBody::SpeechStarted { channel_index, role, start_ms };
+                Heard::Started { role, start_ms, draft: Draft::new(start_ms, body) }
+            }
+            AsrEvent::SpeechEnded { start_ms, end_ms, endpoint, .. } => {
+                let endpoint = endpoint.name().to_owned();
+                Heard::Notice(Draft::new(end_ms, EventBody::SpeechEnded { channel_index, role, start_ms, end_ms, endpoint }))
+            }
+            AsrEvent::Partial(p) => {
+                self.last_rev = p.rev;
+                let partial = TranscriptPartial {
+                    utterance_id: p.utterance_id,
+                    rev: p.rev,
+                    channel_index,
+                    role,
+                    start_ms: p.start_ms,
+                    end_ms: p.end_ms,
+                    text: p.text,
+                    stable_chars: p.stable_chars,
+                    language: p.language.name().to_owned(),
+                };
+                Heard::Partial(Draft::new(partial.end_ms, EventBody::TranscriptPartial(partial)))
+            }
+            // No words after all: an empty partial takes the words so far from the screens.
+            AsrEvent::Discarded { utterance_id, start_ms, end_ms, .. } => {
+                let partial = TranscriptPartial {
+                    utterance_id,
+                    rev: self.last_rev + 1,
+                    channel_index,
+                    role,
+                    start_ms,
+                    end_ms,
+                    text: String::new(),
+                    stable_chars: 0,
+                    language: String::new(),
+                };
+                Heard::Partial(Draft::new(end_ms, EventBody::TranscriptPartial(partial)))
+            }
+            AsrEvent::Failed { start_ms, end_ms, .. } => {
+                let notice = StageNotice {
+                    stage: "listen".into(),
+                    level: 0,
+                    cause: "decoder_failed".into(),
+                    effect: format!("no transcript from {start_ms} ms to {end_ms} ms"),
+                    n_dropped: 1,
+                    since_ms: start_ms,
+                };
+                Heard::Notice(Draft::new(end_ms, EventBody::StageDegraded(notice)))
+            }
+            AsrEvent::Final(transcript) => self.heard_final(channel_index, *transcript),
+        }
+    }
+
+    fn heard_final(&self, channel_index: u16, transcript: FinalTranscript) -> Heard {
+        let FinalTranscript { mut utterance, timings, rewrites_stable, voice, .. } = transcript;
+        utterance.role = self.role;
+        let minutes = utterance.span.duration_ms() as f32 / 60_000.0;
+        let rate_per_min = (minutes > 0.0).then(|| utterance.words.len() as f32 / minutes);
+        let voice = voice.energy_db.map(|energy_db| VoiceSample {
+            energy_db: energy_db as f32,
+            pitch_hz: voice.pitch_hz.map(|p| p as f32),
+            rate_per_min,
+        });
+        let event = TranscriptFinal {
+            utterance_id: utterance.utterance_id.clone(),
+            revision: 1,
+            channel_index,
+            role: self.role,
+            speaker: utterance.speaker.clone(),
+            start_ms: utterance.span.start_ms,
+            end_ms: utterance.span.end_ms,
+            text: utterance.text.clone(),
+            raw_text: utterance.raw_text.clone(),
+            language: utterance.language.clone(),
+            confidence: utterance.confidence,
+            words: utterance.words.clone(),
+            redactions: Vec::new(),
+            timings_ms: Timings {
+                capture: timings.capture_ms as f32,
+                vad: timings.vad_ms as f32,
+                asr_queue: timings.asr_queue_ms as f32,
+                asr: timings.asr_ms as f32,
+            },
+            rewrites_stable,
+        };
+        Heard::Final { event, utterance, voice }
+    }
+}

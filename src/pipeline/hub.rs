@@ -1,0 +1,276 @@
+//! All running calls of this node.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::call_task::{CallTask, Command, Ending, NewMessage, MAILBOX_CAPACITY};
+use super::desk::Desk;
+use super::ears::{Attach, AudioReady, Ears};
+use super::{PipelineError, Stages};
+use crate::conversation::{CallId, Channel, TimeSpan, Understanding, Utterance};
+use crate::event::{Call, Draft, Event, EventBody, EventSink};
+use crate::vad::VadConfig;
+
+/// How calls are run.
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// Voice calls at once.
+    pub max_calls: usize,
+    /// How long a call waits for its audio to come back.
+    pub resume_grace: Duration,
+    /// Voice activity and endpoints.
+    pub vad: VadConfig,
+}
+
+/// Opens calls and finds their tasks. Clones share it.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    stages: Arc<Stages>,
+    sink: Arc<dyn EventSink>,
+    config: HubConfig,
+    calls: parking_lot::Mutex<HashMap<CallId, Running>>,
+    next_writer: AtomicU64,
+    draining: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Running {
+    commands: mpsc::Sender<Command>,
+    voice: bool,
+}
+
+impl Hub {
+    /// A hub without calls.
+    pub fn new(stages: Arc<Stages>, sink: Arc<dyn EventSink>, config: HubConfig) -> Self {
+        let shared = Shared {
+            stages,
+            sink,
+            config,
+            calls: parking_lot::Mutex::default(),
+            next_writer: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The stages that calls run through.
+    pub fn stages(&self) -> &Arc<Stages> {
+        &self.shared.stages
+    }
+
+    /// Number of open calls: all, and those with voice.
+    pub fn open_calls(&self) -> (usize, usize) {
+        let calls = self.shared.calls.lock();
+        (calls.len(), calls.values().filter(|c| c.voice).count())
+    }
+
+    /// Voice calls that this node carries at once.
+    pub fn max_calls(&self) -> usize {
+        self.shared.config.max_calls
+    }
+
+    /// Whether the node is going away.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// A number for a new audio socket.
+    pub fn writer_id(&self) -> u64 {
+        self.shared.next_writer.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Opens a call: `call.started` is durable when this returns.
+    ///
+    /// # Errors
+    /// No slot is free for a voice call, or the event could not be kept.
+    pub async fn open(&self, call: Call) -> Result<Call, PipelineError> {
+        let voice = call.channel == Channel::Voice;
+        let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
+        {
+            // The slot is taken before any work.
+            let mut calls = self.shared.calls.lock();
+            let in_use = calls.values().filter(|c| c.voice).count();
+            if voice && in_use >= self.shared.config.max_calls {
+                metrics::counter!("zhiyin_permits_refused_total", "class" => "call").increment(1);
+                return Err(PipelineError::Full(self.shared.config.max_calls));
+            }
+            calls.insert(call.call_id.clone(), Running { commands: sender, voice });
+        }
+        let started = vec![Draft::new(0, EventBody::CallStarted { call: Box::new(call.clone()) })];
+        if let Err(error) = self.shared.sink.append(&call.call_id, started, Vec::new()).await {
+            self.shared.calls.lock().remove(&call.call_id);
+            return Err(error.into());
+        }
+        let desk = Desk::new(Arc::clone(&self.shared.stages), call.clone());
+        self.run(desk, mailbox, None);
+        Ok(call)
+    }
+
+    /// Takes up a call that a former life of the process left open, from its events. It waits for its audio as long as
+    /// after a lost socket, then ends as `interrupted`.
+    pub fn take_up(&self, call: Call, events: &[Event]) {
+        let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
+        let voice = call.channel == Channel::Voice;
+        self.shared.calls.lock().insert(call.call_id.clone(), Running { commands: sender, voice });
+        let mut desk = Desk::new(Arc::clone(&self.shared.stages), call);
+        for (utterance, understanding) in spoken_in(events) {
+            desk.restore(utterance, understanding);
+        }
+        self.run(desk, mailbox, Some(Instant::now() + self.shared.config.resume_grace));
+    }
+
+    fn run(&self, desk: Desk, mailbox: mpsc::Receiver<Command>, lost_at: Option<Instant>) {
+        let call_id = desk.call().call_id.clone();
+        let heard_until_ms = desk.spoken().iter().map(|(u, _)| u.span.end_ms).max().unwrap_or(0);
+        let speaking_ms = desk.spoken().iter().map(|(u, _)| u.span.duration_ms()).sum();
+        let task = CallTask {
+            stages: Arc::clone(&self.shared.stages),
+            sink: Arc::clone(&self.shared.sink),
+            desk,
+            ears: Ears::new(self.shared.config.vad.clone(), heard_until_ms),
+            resume_grace: self.shared.config.resume_grace,
+            lost_reason: if lost_at.is_some() { "interrupted" } else { "media_lost" },
+            lost_at,
+            started: Instant::now(),
+            speaking_ms,
+        };
+        let shared = Arc::clone(&self.shared);
+        metrics::gauge!("zhiyin_calls_open").increment(1.0);
+        tokio::spawn(async move {
+            // A panic in one conversation does not touch another; the call's slot is freed either way.
+            if let Err(panic) = tokio::spawn(task.run(mailbox)).await {
+                tracing::error!(%call_id, %panic, "a call's task failed");
+            }
+            shared.calls.lock().remove(&call_id);
+            metrics::gauge!("zhiyin_calls_open").decrement(1.0);
+        });
+    }
+
+    fn commands(&self, call_id: &CallId) -> Result<mpsc::Sender<Command>, PipelineError> {
+        let calls = self.shared.calls.lock();
+        calls.get(call_id).map(|c| c.commands.clone()).ok_or_else(|| PipelineError::NotOpen(call_id.to_string()))
+    }
+
+    /// Whether a call is open on this node.
+    pub fn is_open(&self, call_id: &CallId) -> bool {
+        self.shared.calls.lock().contains_key(call_id)
+    }
+
+    /// Tells a call something that needs no answer. Waits while its mailbox is full.
+    ///
+    /// # Errors
+    /// The call is not open.
+    pub async fn tell(&self, call_id: &CallId, command: Command) -> Result<(), PipelineError> {
+        let commands = self.commands(call_id)?;
+        commands.send(command).await.map_err(|_| PipelineError::NotOpen(call_id.to_string()))
+    }
+
+    async fn ask<T>(
+        &self,
+        call_id: &CallId,
+        command: impl FnOnce(oneshot::Sender<Result<T, PipelineError>>) -> Command,
+    ) -> Result<T, PipelineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(call_id, command(reply)).await?;
+        answer.await.map_err(|_| PipelineError::NotOpen(call_id.to_string()))?
+    }
+
+    /// Lets a socket send audio.
+    ///
+    /// # Errors
+    /// The call is not open, its channel has a writer, or no decoder is free.
+    pub async fn attach(&self, call_id: &CallId, attach: Attach) -> Result<AudioReady, PipelineError> {
+        self.ask(call_id, |reply| Command::Attach(Box::new(attach), reply)).await
+    }
+
+    /// Adds a message; it is durable when this returns.
+    ///
+    /// # Errors
+    /// The call is not open, or the event could not be kept.
+    pub async fn message(&self, call_id: &CallId, message: NewMessage) -> Result<Utterance, PipelineError> {
+        self.ask(call_id, |reply| Command::Message(message, reply)).await
+    }
+
+    /// Changes an open call.
+    ///
+    /// # Errors
+    /// The call is not open, or the event could not be kept.
+    pub async fn update(&self, call: Call) -> Result<Call, PipelineError> {
+        self.ask(&call.call_id.clone(), |reply| Command::Update(Box::new(call), reply)).await
+    }
+
+    /// Ends a call: everything heard is final and `call.ended` is durable when this returns.
+    ///
+    /// # Errors
+    /// The call is not open, or the event could not be kept.
+    pub async fn end(&self, call_id: &CallId, ending: Ending) -> Result<Call, PipelineError> {
+        self.ask(call_id, |reply| Command::End(ending, reply)).await
+    }
+
+    /// Refuses new calls from now on and makes everything pending final.
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let running: Vec<Running> = self.shared.calls.lock().values().cloned().collect();
+        let waits = running.into_iter().map(|call| async move {
+            let (reply, done) = oneshot::channel();
+            if call.commands.send(Command::Drain(reply)).await.is_ok() {
+                let _ = done.await;
+            }
+        });
+        futures::future::join_all(waits).await;
+    }
+}
+
+/// Utterances and what was understood of them, from the events of a call.
+pub fn spoken_in(events: &[Event]) -> Vec<(Utterance, Option<Understanding>)> {
+    let mut spoken: Vec<(Utterance, Option<Understanding>)> = Vec::new();
+    for event in events {
+        match &event.body {
+            EventBody::TranscriptFinal(t) => spoken.push((
+                Utterance {
+                    utterance_id: t.utterance_id.clone(),
+                    channel_index: Some(t.channel_index),
+                    role: t.role,
+                    speaker: t.speaker.clone(),
+                    span: TimeSpan::new(t.start_ms, t.end_ms),
+                    text: t.text.clone(),
+                    raw_text: t.raw_text.clone(),
+                    language: t.language.clone(),
+                    confidence: t.confidence,
+                    words: t.words.clone(),
+                },
+                None,
+            )),
+            EventBody::MessageAdded { utterance_id, role, speaker, text, language, start_ms, .. } => spoken.push((
+                Utterance {
+                    utterance_id: utterance_id.clone(),
+                    channel_index: None,
+                    role: *role,
+                    speaker: speaker.clone(),
+                    span: TimeSpan::new(*start_ms, *start_ms),
+                    text: text.clone(),
+                    raw_text: text.clone(),
+                    language: language.clone(),
+                    confidence: None,
+                    words: Vec::new(),
+                },
+                None,
+            )),
+            EventBody::UtteranceUnderstood(understanding) => {
+                if let Some(entry) = spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == understanding.utterance_id) {
+                    entry.1 = Some((**understanding).clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    spoken
+}

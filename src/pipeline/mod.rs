@@ -1,0 +1,40 @@
+//! The flows: stages put together, for running calls and for finished conversations.
+//!
+//! ```text
+//! LIVE   audio | message -> Ears/Listener -> final -> Desk (understand, search, suggest, rules) -> Drafts -> EventSink
+//! BATCH  Conversation -> annotate -> scorecard, summary
+//! ```
+//!
+//! [`Hub`] holds the running calls; each is one task with a mailbox ([`Command`]), so that its events have one order. The
+//! [`Desk`] knows no clock and no sink: live, batch and evaluation run the same stage code. Which stages run is said by a
+//! pipeline file ([`PipelineSpec`]).
+//!
+//! ```
+//! use zhiyin::pipeline::PipelineSpec;
+//! let problems = PipelineSpec::parse("id = \"x\"\n[[stage]]\nname = \"assist\"\n").unwrap_err();
+//! assert_eq!(problems[0], "stage \"assist\" needs \"passage\", which nothing before it gives");
+//! ```
+
+mod after_call;
+mod batch;
+mod call_task;
+mod desk;
+mod ears;
+mod error;
+mod hub;
+pub mod listen;
+mod spec;
+mod stages;
+
+pub use after_call::scorecard;
+pub use batch::annotate;
+pub use call_task::{Attach, AudioNotice, AudioReady, Command, Ending, NewMessage};
+pub use desk::{head_of, Desk};
+pub use ears::MAX_AHEAD_MS;
+pub use error::PipelineError;
+pub use hub::{spoken_in, Hub, HubConfig};
+pub use spec::{PipelineSpec, StageKind, STAGE_KINDS};
+pub use stages::{Stages, Understood};
+
+#[cfg(test)]
+mod tests;

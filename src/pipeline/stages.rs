@@ -1,0 +1,133 @@
+//! What the stages share: the encoder, the readers, the knowledge index, the rules. One value for the whole process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{PipelineError, PipelineSpec};
+use crate::assist::{AdvisorConfig, TemplateBook};
+use crate::asr::Engine;
+use crate::conversation::{
+    EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading,
+};
+use crate::emotion;
+use crate::inference::{Encoder, Encoding};
+use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
+use crate::nlu::Reader;
+use crate::quality::{RuleSet, Scheme};
+use crate::text::itn::Itn;
+
+/// Shared parts of all pipelines. Parts that are absent leave their stage out; the pipeline goes on.
+pub struct Stages {
+    /// Which stages run.
+    pub spec: PipelineSpec,
+    /// The encoder.
+    pub encoder: Encoder,
+    /// Intents, acts, conduct, entities.
+    pub reader: Reader,
+    /// Inverse text normalisation.
+    pub itn: Itn,
+    /// Knowledge search.
+    pub knowledge: Arc<KnowledgeIndex>,
+    /// Wordings.
+    pub templates: TemplateBook,
+    /// When suggestions are made.
+    pub advisor: AdvisorConfig,
+    /// Quality rules, live and after the call.
+    pub rules: Arc<RuleSet>,
+    /// How rules become a score.
+    pub scheme: Arc<Scheme>,
+    /// The recogniser; `None`: text only.
+    pub recogniser: Option<Arc<Engine>>,
+}
+
+/// An utterance understood, with the encoding that knowledge search goes on with.
+pub struct Understood {
+    /// What was understood.
+    pub understanding: Understanding,
+    /// Sentence vector and heads.
+    pub encoding: Encoding,
+}
+
+impl Stages {
+    /// Reads the pipeline file `pipelines/<id>.toml` of a home folder.
+    ///
+    /// # Errors
+    /// See [`PipelineSpec::load`].
+    pub fn load_spec(home: &Path, id: &str) -> Result<PipelineSpec, PipelineError> {
+        PipelineSpec::load(&home.join("pipelines").join(format!("{id}.toml")))
+    }
+
+    /// Readable text of a recognised one: digits for spoken numbers; punctuation from the encoder if the text has none.
+    pub fn normalise(&self, raw: &str, language: Language) -> String {
+        self.itn.apply(raw, language).0
+    }
+
+    /// Runs the encoder once on an utterance and reads everything from it.
+    ///
+    /// # Errors
+    /// The encoder refused.
+    pub async fn understand(
+        &self,
+        utterance: &Utterance,
+        voice: Option<VoiceReading>,
+        arousal: Option<f32>,
+    ) -> Result<Understood, PipelineError> {
+        let encoding = self.encoder.encode_async(utterance.text.clone()).await?;
+        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, voice, arousal);
+        Ok(Understood { understanding, encoding })
+    }
+
+    /// Reads an encoding: the part of understanding that runs no model.
+    pub fn read(
+        &self,
+        id: &UtteranceId,
+        role: Role,
+        text: &str,
+        encoding: &Encoding,
+        voice: Option<VoiceReading>,
+        arousal: Option<f32>,
+    ) -> Understanding {
+        let nlu = self.reader.read(text, encoding);
+        let emotion: Option<EmotionReading> = emotion::read(encoding, arousal);
+        let customer = matches!(role, Role::Customer | Role::Unknown);
+        Understanding {
+            utterance_id: id.clone(),
+            intents: if customer { nlu.intents } else { Vec::new() },
+            ambiguous: customer && nlu.ambiguous,
+            out_of_scope: if customer { nlu.out_of_scope } else { Default::default() },
+            entities: nlu.entities,
+            emotion,
+            acts: nlu.acts,
+            conduct: nlu.conduct,
+            voice,
+            models: vec![encoding.version.to_string()],
+        }
+    }
+
+    /// Searches the knowledge base with the sentence vector of an utterance. A failed search is an empty one that names
+    /// what was left out.
+    pub async fn search(&self, query: String, vector: Option<Vec<f32>>, queue: Option<String>, language: Language) -> SearchResponse {
+        let index = Arc::clone(&self.knowledge);
+        let request = SearchRequest {
+            query,
+            top_k: 4,
+            mode: SearchMode::Hybrid,
+            languages: vec![language],
+            filters: crate::knowledge::Filters { queues: queue.into_iter().collect(), ..Default::default() },
+            ..SearchRequest::default()
+        };
+        let found = tokio::task::spawn_blocking(move || index.search(&request, vector.as_deref())).await;
+        match found {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "knowledge search failed");
+                empty_response()
+            }
+            Err(_) => empty_response(),
+        }
+    }
+}
+
+fn empty_response() -> SearchResponse {
+    SearchResponse { passages: Vec::new(), index_version: 0, degraded: vec!["lexical".into(), "dense".into()] }
+}
