@@ -111,7 +111,7 @@ fn address_part(words: &[&str]) -> Option<(String, usize)> {
         }
         used += 1;
         let spelled_next = words.get(used).is_some_and(|next| next.chars().count() == 1 && *next != "i");
-        open = open || (!open && spelled && spelled_next);
+        open = open || (spelled && spelled_next);
     }
     (used > 0 && !text.ends_with(['.', '-', '_'])).then_some((text, used))
 }

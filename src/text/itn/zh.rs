@@ -208,7 +208,7 @@ fn minute(chars: &[char], at: usize, by_day_part: bool) -> Option<(usize, u64)> 
     let value = match run {
         ['零' | '〇', single] => digit(*single).filter(|_| minutes_follow || by_day_part)?,
         [single] if *single != '十' => digit(*single).filter(|_| minutes_follow)?,
-        _ if run.iter().any(|c| *c == '十') => cardinal(run)?,
+        _ if run.contains(&'十') => cardinal(run)?,
         _ => return None,
     };
     (value < 60).then_some((length + after, value))

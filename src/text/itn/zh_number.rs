@@ -107,7 +107,7 @@ fn section(run: &[char]) -> Option<u64> {
 
 /// A cardinal in figures. From 100,000 on, 万 and 亿 stay as words if that is shorter: 15万, 101111, 1亿2300.
 pub(super) fn figures(value: u64) -> String {
-    if value < 100_000 || (value < 1_000_000 && value % 10_000 != 0) {
+    if value < 100_000 || (value < 1_000_000 && !value.is_multiple_of(10_000)) {
         return value.to_string();
     }
     let (hundred_millions, rest) = (value / 100_000_000, value % 100_000_000);

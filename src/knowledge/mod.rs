@@ -1,0 +1,68 @@
+//! Knowledge: articles, their life-cycle, and finding the passage that answers.
+//!
+//! ```text
+//! file -> import -> DocumentContent -> History (draft, review, published, archived)
+//!                                         | published()
+//!                                         v
+//!      Document -> passages -> words, sounds (tantivy) + vectors (Qdrant) -> KnowledgeIndex
+//!      SearchRequest -> words (+ sounds if weak) + vectors -> fusion -> PassageHit with citation
+//! ```
+//!
+//! The index keeps nothing that cannot be made again from the documents; the store keeps the documents.
+//!
+//! ```
+//! use zhiyin::conversation::Language;
+//! use zhiyin::knowledge::{Document, DocumentContent, KnowledgeConfig, KnowledgeIndex, SearchRequest, VectorBackend};
+//!
+//! let dir = tempfile::tempdir().unwrap();
+//! let config = KnowledgeConfig { vector: VectorBackend::None, ..KnowledgeConfig::default() };
+//! let index = KnowledgeIndex::open(dir.path(), config).unwrap();
+//! let content = DocumentContent {
+//!     title: "退款多久到账".into(),
+//!     language: Language::Zh,
+//!     body: "审核通过后，退款一至三个工作日原路退回。".into(),
+//!     ..DocumentContent::default()
+//! };
+//! let document = Document { document_id: "doc_1".into(), version: 1, content };
+//! index.replace_all(&[document], None).unwrap();
+//! let answer = index.search(&SearchRequest::new("我的退宽什么时候到帐"), None).unwrap();
+//! assert_eq!(answer.passages[0].title, "退款多久到账");
+//! ```
+
+mod analysis;
+mod chunk;
+mod citation;
+mod config;
+mod document;
+mod error;
+mod fusion;
+mod html;
+mod import;
+mod index;
+mod lexical;
+mod lifecycle;
+mod markup;
+mod query;
+mod search;
+mod synonym;
+mod terms;
+mod vector;
+
+pub use chunk::{Passage, passages};
+pub use config::{FieldWeights, Fusion, KnowledgeConfig, QdrantConfig, VectorBackend};
+pub use document::{BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, VersionState, document_id_of};
+pub use error::{KnowledgeError, Result};
+pub use import::{ImportFormat, Imported, ImportedDocument, MAX_IMPORT_BYTES, Rejected, import, import_dir};
+pub use index::{Embed, IndexReport, KnowledgeIndex, RebuildReason};
+pub use lexical::StoredPassage;
+pub use lifecycle::{DiffLine, History, Version};
+pub use markup::{Block, blocks, sanitise_html};
+pub use query::{
+    ExplainedTerm, Explanation, Filters, Highlight, MAX_QUERY_CHARS, MAX_TOP_K, Parts, PassageHit, SearchMode, SearchRequest,
+    SearchResponse, TermSource,
+};
+pub use synonym::Synonyms;
+pub use vector::{EmbeddedVectors, ServerVectors, VectorFilter, VectorHit, VectorIndex, VectorPoint};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Answering a search: words, sounds, vectors, fusion, citation.
+
+use std::collections::HashMap;
+
+use tantivy::DocAddress;
+use tantivy::query::{Occur, Query};
+
+use super::citation::mark;
+use super::fusion::{Fused, fuse};
+use super::index::KnowledgeIndex;
+use super::lexical::{OPEN_TO_ALL, Snapshot, as_of_s};
+use super::query::{ExplainedTerm, Explanation, ParsedQuery, PassageHit, SearchMode, SearchRequest, SearchResponse};
+use super::terms::{QueryTerm, QueryTerms, query_terms, sound_clauses, sound_terms, word_clauses};
+use super::vector::VectorFilter;
+use super::Result;
+
+/// Share of the evidence by words that counts beside evidence by sound.
+const WORDS_BESIDE_SOUND: f32 = 0.3;
+
+type Conditions = Vec<(Occur, Box<dyn Query>)>;
+
+/// The lexical ranking and how it came about.
+#[derive(Default)]
+struct Lexical {
+    /// Evidence in [0, 1], best first.
+    ranking: Vec<(DocAddress, f32)>,
+    raw: HashMap<DocAddress, f32>,
+    terms: Vec<QueryTerm>,
+    full: f32,
+    by_sound: bool,
+}
+
+impl KnowledgeIndex {
+    /// Finds the passages that answer a request.
+    ///
+    /// `query_vector` is the vector of the query text by the same model that made the vectors of the passages. Without it,
+    /// or if the vector side fails, the words answer alone and `degraded` says `dense`.
+    ///
+    /// # Errors
+    /// [`super::KnowledgeError::InvalidSearch`], [`super::KnowledgeError::Lexical`].
+    pub fn search(&self, request: &SearchRequest, query_vector: Option<&[f32]>) -> Result<SearchResponse> {
+        request.validate()?;
+        let snapshot = self.snapshot();
+        let parsed = ParsedQuery::parse(&request.query);
+        let conditions = self.lexical.conditions(&snapshot, request, &parsed);
+        let mut degraded = Vec::new();
+        let dense = match request.mode {
+            SearchMode::Lexical => None,
+            SearchMode::Hybrid | SearchMode::Dense => {
+                let found = self.dense(&snapshot, request, &parsed, &conditions, query_vector)?;
+                if found.is_none() {
+                    degraded.push("dense".to_owned());
+                }
+                found
+            }
+        };
+        let lexical = if request.mode == SearchMode::Dense && dense.is_some() {
+            None
+        } else {
+            Some(self.by_words(&snapshot, &parsed, &conditions)?)
+        };
+        let fused = fuse(self.config.fusion, lexical.as_ref().map(|lexical| lexical.ranking.as_slice()), dense.as_deref());
+        let terms = match &lexical {
+            Some(_) => Vec::new(),
+            None => query_terms(&snapshot, &self.lexical.fields, &parsed, &self.synonyms, &self.config.weights)?.terms,
+        };
+        let lexical = lexical.unwrap_or_else(|| Lexical { terms, ..Lexical::default() });
+        let passages = self.answers(&snapshot, request, &lexical, &fused)?;
+        Ok(SearchResponse { passages, index_version: snapshot.version, degraded })
+    }
+
+    /// The ranking by words; if its evidence is weak, by sound as well.
+    fn by_words(&self, snapshot: &Snapshot, parsed: &ParsedQuery, conditions: &Conditions) -> Result<Lexical> {
+        let (config, fields) = (&self.config, &self.lexical.fields);
+        let found = query_terms(snapshot, fields, parsed, &self.synonyms, &config.weights)?;
+        let clauses = word_clauses(&found, fields, &config.weights);
+        let hits = self.lexical.top(snapshot, clauses, conditions, config.candidates)?;
+        let mut evidence: HashMap<DocAddress, f32> =
+            hits.iter().map(|(score, address)| (*address, share(*score, found.full))).collect();
+        let raw = hits.iter().map(|(score, address)| (*address, *score)).collect();
+        let best = evidence.values().copied().fold(0.0, f32::max);
+        let mut terms = found.terms.clone();
+        let by_sound = best < config.weak_below || found.unknown_word;
+        if by_sound {
+            terms.extend(self.by_sound(snapshot, parsed, conditions, &mut evidence)?.terms);
+        }
+        let mut ranking: Vec<(DocAddress, f32)> = evidence.into_iter().collect();
+        ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        ranking.truncate(config.candidates);
+        Ok(Lexical { ranking, raw, terms, full: found.full, by_sound })
+    }
+
+    /// Adds evidence by sound: a passage keeps the greater of both.
+    fn by_sound(
+        &self,
+        snapshot: &Snapshot,
+        parsed: &ParsedQuery,
+        conditions: &Conditions,
+        evidence: &mut HashMap<DocAddress, f32>,
+    ) -> Result<QueryTerms> {
+        let (config, fields) = (&self.config, &self.lexical.fields);
+        let sounds = sound_terms(snapshot, fields, parsed, &config.weights)?;
+        for (score, address) in self.lexical.top(snapshot, sound_clauses(&sounds, fields), conditions, config.candidates)? {
+            let words = evidence.get(&address).copied().unwrap_or(0.0);
+            let heard = config.weights.sound * share(score, sounds.full) + WORDS_BESIDE_SOUND * words;
+            evidence.insert(address, words.max(heard.min(1.0)));
+        }
+        Ok(sounds)
+    }
+
+    /// The ranking by vectors; `None` if there is no vector or the vector side failed.
+    fn dense(
+        &self,
+        snapshot: &Snapshot,
+        request: &SearchRequest,
+        parsed: &ParsedQuery,
+        conditions: &Conditions,
+        query_vector: Option<&[f32]>,
+    ) -> Result<Option<Vec<(DocAddress, f32)>>> {
+        let (Some(vectors), Some(vector)) = (&self.vectors, query_vector) else { return Ok(None) };
+        let hits = match vectors.search(vector, self.config.candidates, &vector_filter(request, conditions)) {
+            Ok(hits) => hits,
+            Err(error) => {
+                tracing::warn!(%error, "vector search left out");
+                return Ok(None);
+            }
+        };
+        let exact = !parsed.phrases.is_empty() || !parsed.excluded.is_empty();
+        let mut ranking = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let Some(address) = self.lexical.find(&snapshot.searcher, &hit.passage_id)? else { continue };
+            if !exact || self.lexical.meets(snapshot, address, conditions)? {
+                ranking.push((address, hit.score));
+            }
+        }
+        Ok(Some(ranking))
+    }
+
+    /// The best candidates, few of one document, with highlights and citation.
+    fn answers(
+        &self,
+        snapshot: &Snapshot,
+        request: &SearchRequest,
+        lexical: &Lexical,
+        fused: &[(DocAddress, Fused)],
+    ) -> Result<Vec<PassageHit>> {
+        let mut per_document: HashMap<String, usize> = HashMap::new();
+        let mut passages = Vec::new();
+        for (address, candidate) in fused {
+            if passages.len() == request.top_k {
+                break;
+            }
+            let stored = self.lexical.stored(&snapshot.searcher, *address)?;
+            let count = per_document.entry(stored.document_id.clone()).or_insert(0);
+            *count += 1;
+            if *count > self.config.max_passages_per_document.max(1) {
+                continue;
+            }
+            let marked = mark(&stored.text, &lexical.terms);
+            let explain = request.explain.then(|| Explanation {
+                terms: lexical
+                    .terms
+                    .iter()
+                    .map(|term| ExplainedTerm {
+                        term: term.term.clone(),
+                        source: term.source,
+                        idf: term.idf,
+                        matched: marked.matched.contains(&term.term),
+                    })
+                    .collect(),
+                lexical_raw: lexical.raw.get(address).copied(),
+                lexical_full: lexical.full,
+                lexical_rank: candidate.lexical_rank,
+                dense_rank: candidate.dense_rank,
+                by_sound: lexical.by_sound,
+            });
+            passages.push(PassageHit {
+                passage_id: stored.passage_id,
+                document_id: stored.document_id,
+                version: stored.version,
+                title: stored.title,
+                headings: stored.headings,
+                text: stored.text,
+                highlights: marked.highlights,
+                citation: marked.citation,
+                score: candidate.parts.fused.unwrap_or(0.0),
+                parts: candidate.parts,
+                kind: stored.kind,
+                language: stored.language,
+                category: stored.category,
+                tags: stored.tags,
+                explain,
+            });
+        }
+        Ok(passages)
+    }
+}
+
+fn share(score: f32, full: f32) -> f32 {
+    if full > 0.0 { (score / full).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+/// The filter of the vector side; the validity is left out where it excludes nothing.
+fn vector_filter(request: &SearchRequest, conditions: &Conditions) -> VectorFilter {
+    let filters = &request.filters;
+    let open = |values: &[String]| {
+        let mut values = values.to_vec();
+        if !values.is_empty() {
+            values.push(OPEN_TO_ALL.to_owned());
+        }
+        values
+    };
+    VectorFilter {
+        queues: open(&filters.queues),
+        audience: open(&filters.audience),
+        languages: request.languages.iter().map(|language| language.name().to_owned()).collect(),
+        kinds: filters.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+        categories: filters.categories.clone(),
+        tags: filters.tags.clone(),
+        as_of_s: (!conditions.is_empty()).then(|| as_of_s(request)),
+    }
+}

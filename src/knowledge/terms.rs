@@ -1,0 +1,156 @@
+//! From a query to weighted terms: words, synonyms, corrected typing errors, sounds.
+
+use tantivy::query::{BoostQuery, Occur, Query, TermQuery};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{Searcher, Term};
+
+use super::config::FieldWeights;
+use super::lexical::{Fields, Snapshot};
+use super::query::{ParsedQuery, TermSource};
+use super::synonym::Synonyms;
+use super::{Result, analysis};
+
+/// Share of the largest possible score that a passage earns which answers a query well; the divisor that makes a BM25
+/// score evidence in [0, 1]. Measured on the built-in articles.
+const FULL_MATCH: f32 = 0.62;
+/// A word that no passage holds counts this much in the divisor.
+const UNKNOWN_SHARE: f32 = 0.5;
+/// Known words taken for one unknown word.
+const MAX_CORRECTIONS: usize = 3;
+
+/// A term to look up.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct QueryTerm {
+    pub(super) term: String,
+    pub(super) source: TermSource,
+    /// Relative weight; 1 for a word of the query.
+    pub(super) weight: f32,
+    pub(super) idf: f32,
+}
+
+/// The terms of a query and the score of a full match.
+#[derive(Clone, Debug, Default)]
+pub(super) struct QueryTerms {
+    pub(super) terms: Vec<QueryTerm>,
+    pub(super) bigrams: Vec<String>,
+    pub(super) full: f32,
+    /// Whether a word of the query is not known to the index.
+    pub(super) unknown_word: bool,
+}
+
+/// BM25 inverse document frequency: ln(1 + (N - n + 0.5) / (n + 0.5)).
+fn idf(documents: u64, holding: u64) -> f32 {
+    let (documents, holding) = (documents as f32, holding.min(documents) as f32);
+    (1.0 + (documents - holding + 0.5) / (holding + 0.5)).ln()
+}
+
+fn holding(searcher: &Searcher, fields: &[Field], term: &str) -> Result<u64> {
+    let mut most = 0;
+    for field in fields {
+        most = most.max(searcher.doc_freq(&Term::from_field_text(*field, term))?);
+    }
+    Ok(most)
+}
+
+/// The terms of a query: its words, their synonyms and, for English words that the index does not know, near ones.
+pub(super) fn query_terms(
+    snapshot: &Snapshot,
+    fields: &Fields,
+    parsed: &ParsedQuery,
+    synonyms: &Synonyms,
+    weights: &FieldWeights,
+) -> Result<QueryTerms> {
+    let searcher = &snapshot.searcher;
+    let documents = searcher.num_docs();
+    let word_fields = [fields.body, fields.questions, fields.tag_words];
+    let mut found = QueryTerms { bigrams: analysis::bigram_terms(&parsed.folded), ..QueryTerms::default() };
+    for word in &parsed.words {
+        let count = holding(searcher, &word_fields, &word.term)?;
+        let term_idf = idf(documents, count);
+        let number = word.folded.chars().all(char::is_numeric);
+        if count > 0 {
+            found.full += term_idf;
+            found.terms.push(QueryTerm { term: word.term.clone(), source: TermSource::Word, weight: 1.0, idf: term_idf });
+        } else if !number {
+            found.unknown_word = true;
+            found.full += term_idf * UNKNOWN_SHARE;
+            for correction in corrections(&snapshot.vocabulary, &word.term).into_iter().filter(|_| !word.han) {
+                let idf = idf(documents, holding(searcher, &word_fields, &correction)?);
+                found.terms.push(QueryTerm { term: correction, source: TermSource::Typo, weight: weights.typo, idf });
+            }
+        }
+    }
+    for (_, expansions) in synonyms.expand(&parsed.folded) {
+        for term in expansions.iter().flat_map(|text| analysis::word_terms(text)) {
+            if !found.terms.iter().any(|other| other.term == term) && !crate::text::segment::is_stop_word(&term) {
+                let idf = idf(documents, holding(searcher, &word_fields, &term)?);
+                found.terms.push(QueryTerm { term, source: TermSource::Synonym, weight: weights.synonym, idf });
+            }
+        }
+    }
+    found.full *= (weights.title + weights.questions + weights.body) * FULL_MATCH;
+    Ok(found)
+}
+
+/// Known words at one edit (two from eight letters on) from an unknown one, nearest first.
+fn corrections(vocabulary: &[String], word: &str) -> Vec<String> {
+    let length = word.chars().count();
+    if length < 4 || !word.is_ascii() {
+        return Vec::new();
+    }
+    let limit = if length >= 8 { 2 } else { 1 };
+    let mut near: Vec<(usize, &String)> = vocabulary
+        .iter()
+        .filter(|known| known.len().abs_diff(length) <= limit)
+        .map(|known| (strsim::damerau_levenshtein(known, word), known))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort();
+    near.into_iter().take(MAX_CORRECTIONS).map(|(_, known)| known.clone()).collect()
+}
+
+/// The sound terms of a query and the score of a full match by sound.
+pub(super) fn sound_terms(snapshot: &Snapshot, fields: &Fields, parsed: &ParsedQuery, weights: &FieldWeights) -> Result<QueryTerms> {
+    let mut found = QueryTerms::default();
+    let mut terms = analysis::sound_terms(&parsed.folded);
+    terms.sort();
+    terms.dedup();
+    for term in terms {
+        let count = holding(&snapshot.searcher, &[fields.sound], &term)?;
+        let idf = idf(snapshot.searcher.num_docs(), count);
+        found.full += if count > 0 { idf } else { idf * UNKNOWN_SHARE };
+        if count > 0 {
+            found.terms.push(QueryTerm { term, source: TermSource::Sound, weight: weights.sound, idf });
+        }
+    }
+    found.full *= FULL_MATCH * 2.0;
+    Ok(found)
+}
+
+/// The scoring clauses of word terms.
+pub(super) fn word_clauses(found: &QueryTerms, fields: &Fields, weights: &FieldWeights) -> Vec<(Occur, Box<dyn Query>)> {
+    let by_field = [
+        (fields.title, weights.title),
+        (fields.questions, weights.questions),
+        (fields.body, weights.body),
+        (fields.tag_words, weights.tags),
+    ];
+    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+    for term in &found.terms {
+        for (field, weight) in by_field {
+            clauses.push(clause(field, &term.term, weight * term.weight));
+        }
+    }
+    clauses.extend(found.bigrams.iter().map(|pair| clause(fields.bigrams, pair, weights.bigrams)));
+    clauses
+}
+
+/// The scoring clauses of sound terms.
+pub(super) fn sound_clauses(found: &QueryTerms, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
+    found.terms.iter().map(|term| clause(fields.sound, &term.term, 1.0)).collect()
+}
+
+fn clause(field: Field, term: &str, weight: f32) -> (Occur, Box<dyn Query>) {
+    let query = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
+    (Occur::Should, Box::new(BoostQuery::new(Box::new(query), weight)))
+}
