@@ -1,0 +1,1 @@
+"""Recipe of the default encoder: tokenizer, pre-training, multi-task training, export, evaluation."""

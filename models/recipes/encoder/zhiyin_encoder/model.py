@@ -1,0 +1,128 @@
+"""The network: a BERT trunk, a pooled sentence vector with a character n-gram bag, and the heads.
+
+Post-layer-norm BERT layout, so that the exported trunk has Hugging Face's tensor names and
+`src/inference/trunk.rs` (or any other BERT loader) runs it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .settings import Shape
+
+
+class Layer(nn.Module):
+    """Self-attention and feed-forward, each with a residual and a layer norm behind it (post-norm)."""
+
+    def __init__(self, shape: Shape, dropout: float) -> None:
+        super().__init__()
+        hidden = shape.hidden_size
+        self.heads = shape.num_attention_heads
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.attention_output = nn.Linear(hidden, hidden)
+        self.attention_norm = nn.LayerNorm(hidden, eps=shape.layer_norm_eps)
+        self.intermediate = nn.Linear(hidden, shape.intermediate_size)
+        self.output = nn.Linear(shape.intermediate_size, hidden)
+        self.output_norm = nn.LayerNorm(hidden, eps=shape.layer_norm_eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """`x` is (batch, tokens, hidden); `mask` is (batch, 1, 1, tokens), true where a token is."""
+        batch, length, hidden = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, hidden // self.heads).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        attended = attended.transpose(1, 2).reshape(batch, length, hidden)
+        x = self.attention_norm(x + self.dropout(self.attention_output(attended)))
+        return self.output_norm(x + self.dropout(self.output(F.gelu(self.intermediate(x)))))
+
+
+class Trunk(nn.Module):
+    """Token ids to hidden states."""
+
+    def __init__(self, shape: Shape, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.words = nn.Embedding(shape.vocab_size, shape.hidden_size)
+        self.positions = nn.Embedding(shape.max_position_embeddings, shape.hidden_size)
+        self.types = nn.Embedding(shape.type_vocab_size, shape.hidden_size)
+        self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.num_hidden_layers))
+        self.apply(initialise)
+
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`ids` and `mask` are (batch, tokens); returns (batch, tokens, hidden)."""
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        x = self.words(ids) + self.positions(positions) + self.types.weight[0]
+        x = self.dropout(self.norm(x))
+        attention = mask[:, None, None, :].bool() if mask is not None else None
+        for layer in self.layers:
+            x = layer(x, attention)
+        return x
+
+
+def initialise(module: nn.Module) -> None:
+    """Normal weights of deviation 0.02, as BERT."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+
+
+class MaskedModel(nn.Module):
+    """The trunk with the language-model head that pre-training needs; weights are tied to the word table.
+
+    There is no dropout: pre-training here sees its text about once, so there is nothing to overfit.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.trunk = Trunk(shape, dropout=0.0)
+        self.transform = nn.Linear(shape.hidden_size, shape.hidden_size)
+        self.norm = nn.LayerNorm(shape.hidden_size)
+        self.bias = nn.Parameter(torch.zeros(shape.vocab_size))
+
+    def forward(self, ids: Tensor, chosen: Tensor, targets: Tensor) -> Tensor:
+        """Loss over the masked positions: `chosen` are their flat indices, `targets` their true tokens."""
+        hidden = self.trunk(ids).flatten(0, 1)[chosen]
+        x = self.norm(F.gelu(self.transform(hidden)))
+        logits = F.linear(x, self.trunk.words.weight, self.bias)
+        return F.cross_entropy(logits.float(), targets)
+
+
+class Encoder(nn.Module):
+    """Trunk, sentence vector and heads. `sentence_heads` and `token_heads` give the label counts."""
+
+    def __init__(self, shape: Shape, sentence_heads: dict[str, int], token_heads: dict[str, int], auxiliary: dict[str, int]) -> None:
+        super().__init__()
+        hidden = shape.hidden_size
+        self.trunk = Trunk(shape)
+        self.bag = nn.Parameter(torch.randn(shape.ngram_buckets, shape.ngram_dim) * 0.05)
+        self.pool_first = nn.Linear(hidden, hidden)
+        self.pool_mean = nn.Linear(hidden, hidden, bias=False)
+        self.pool_bag = nn.Linear(shape.ngram_dim, hidden, bias=False)
+        self.pool_norm = nn.LayerNorm(hidden, eps=1e-5)
+        self.embedding = nn.Linear(hidden, shape.embedding_size)
+        self.sentence_heads = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in sentence_heads.items()})
+        self.token_heads = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in token_heads.items()})
+        self.auxiliary = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in auxiliary.items()})
+        self.dropout = nn.Dropout(0.15)
+
+    def forward(self, ids: Tensor, mask: Tensor, bag_ids: Tensor, bag_offsets: Tensor, bag_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (batch, tokens, hidden) and sentence vectors (batch, hidden).
+
+        `bag_ids` are the n-gram buckets of all texts in a row, `bag_offsets` where each text begins,
+        `bag_scale` one over the root of its n-gram count.
+        """
+        hidden = self.trunk(ids, mask)
+        weights = mask[:, :, None].to(hidden.dtype)
+        mean = (hidden * weights).sum(1) / weights.sum(1)
+        bag = F.embedding_bag(bag_ids, self.bag, bag_offsets, mode="sum") * bag_scale[:, None]
+        pooled = self.pool_first(hidden[:, 0]) + self.pool_mean(mean) + self.pool_bag(bag)
+        return hidden, F.gelu(self.pool_norm(pooled))
+
+    def embed(self, sentence: Tensor) -> Tensor:
+        """Unit vectors for retrieval."""
+        return F.normalize(self.embedding(sentence).float(), dim=-1)

@@ -1,0 +1,49 @@
+"""The hashed character n-gram bag. `src/inference/ngrams.rs` computes the same buckets; `parity.json` checks it.
+
+A text is lower-cased after NFKC, digits become `0`, everything that is no letter or digit becomes one space,
+and one space stands at both ends. Every n-gram of 1 to `ngram_max` code points is hashed to a bucket.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+MAX_CHARACTERS = 512
+
+
+def bag_form(text: str) -> str:
+    """The form of the text whose n-grams are counted."""
+    # Compatibility forms may grow a text; the cut before bounds the work, the cut after bounds the bag.
+    characters = []
+    for c in unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower():
+        if "0" <= c <= "9":
+            characters.append("0")
+        elif c.isalnum():
+            characters.append(c)
+        elif characters and characters[-1] != " ":
+            characters.append(" ")
+    return f" {''.join(characters).strip()} "[:MAX_CHARACTERS]
+
+
+def buckets(text: str, ngram_max: int, bucket_count: int) -> np.ndarray:
+    """Bucket numbers of all n-grams, int64; empty for a text without letters and digits."""
+    form = bag_form(text)
+    if not form.strip():
+        return np.zeros(0, dtype=np.int64)
+    points = np.frombuffer(form.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    shift = np.uint64(64 - (bucket_count.bit_length() - 1))
+    found = []
+    with np.errstate(over="ignore"):
+        for n in range(1, ngram_max + 1):
+            count = len(points) - n + 1
+            if count <= 0:
+                break
+            value = np.full(count, n, dtype=np.uint64) * MULTIPLIER
+            for offset in range(n):
+                value = (value ^ points[offset : offset + count]) * MULTIPLIER
+                value ^= value >> np.uint64(29)
+            found.append((value * MULTIPLIER) >> shift)
+    return np.concatenate(found).astype(np.int64)

@@ -1,0 +1,82 @@
+"""Logits of texts in plain f32, as the product computes them, and quick scores for the training log."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from tokenizers import Tokenizer
+
+from . import labels
+from .examples import Example, collate
+from .model import Encoder
+from .settings import Shape
+
+
+@dataclass
+class Prediction:
+    """Raw outputs of one text."""
+
+    sentence: dict[str, np.ndarray]
+    tokens: dict[str, np.ndarray]
+    embedding: np.ndarray
+    vector: np.ndarray
+    places: list[tuple[int, int]]
+
+
+def load(path: Path, shape: Shape) -> Encoder:
+    """The tuned model without its auxiliary heads."""
+    stored = torch.load(path, weights_only=True, map_location="cpu")
+    model = Encoder(shape, {k: len(v) for k, v in labels.SENTENCE_HEADS.items()}, {k: len(v) for k, v in labels.TOKEN_HEADS.items()}, {})
+    model.load_state_dict({k: v for k, v in stored["state"].items() if not k.startswith("auxiliary.")})
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(model: Encoder, texts: list[str], tokenizer: Tokenizer, shape: Shape, device: torch.device) -> list[Prediction]:
+    """Predictions in the order of the texts."""
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found: list[Prediction | None] = [None] * len(texts)
+    for start in range(0, len(order), 64):
+        chosen = order[start : start + 64]
+        batch = collate([Example(texts[i]) for i in chosen], tokenizer, shape, shape.max_position_embeddings, 0.0, 0.0, random.Random(0))
+        hidden, sentence = model(*batch.inputs(device))
+        sentences = {name: head(sentence).cpu().numpy() for name, head in model.sentence_heads.items()}
+        tokens = {name: head(hidden).cpu().numpy() for name, head in model.token_heads.items()}
+        embedding = model.embed(sentence).cpu().numpy()
+        for row, i in enumerate(chosen):
+            encoding = tokenizer.encode(texts[i])
+            keep = [t for t, s in enumerate(encoding.special_tokens_mask[: shape.max_position_embeddings]) if not s]
+            found[i] = Prediction(
+                {n: v[row] for n, v in sentences.items()},
+                {n: v[row][keep] for n, v in tokens.items()},
+                embedding[row],
+                sentence[row].cpu().numpy(),
+                [encoding.offsets[t] for t in keep],
+            )
+    model.train(was_training)
+    return found
+
+
+def language_of(text: str) -> str:
+    """zh when a Chinese character stands in the text."""
+    return "zh" if any("\u4e00" <= c <= "\u9fff" for c in text) else "en"
+
+
+def quick_scores(examples: list[Example], predictions: list[Prediction]) -> str:
+    """Macro-F1 of main intent and emotion per language."""
+    shown = []
+    for language in ("zh", "en"):
+        for head, names, truth_of in (("intent", labels.INTENTS, lambda e: e.intents and e.intents[0]), ("emotion", labels.EMOTIONS, lambda e: e.emotion)):
+            pairs = [(truth_of(e), names[int(p.sentence[head].argmax())]) for e, p in zip(examples, predictions) if truth_of(e) and language_of(e.text) == language]
+            if pairs:
+                truth, guess = zip(*pairs)
+                accuracy = np.mean([t == g for t, g in pairs])
+                shown.append(f"{language} {head} f1 {f1_score(truth, guess, average='macro', zero_division=0):.3f} acc {accuracy:.3f}")
+    return "; ".join(shown)

@@ -1,0 +1,183 @@
+//! `config.json` of a model folder, and the settings of the worker threads.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::error::{InferenceError, fetch_again};
+
+/// How a sentence vector is made of the hidden states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Zhiyin's own: projections of the first state, of the mean and of the n-gram bag, summed, normalised, GELU.
+    Zhiyin,
+    /// Mean of all states, as sentence-transformers.
+    Mean,
+    /// The state of the first token.
+    First,
+}
+
+/// Size of the hashed character n-gram bag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NgramConfig {
+    /// Rows of the table; a power of two.
+    pub buckets: usize,
+    /// Numbers per row.
+    pub dim: usize,
+    /// Longest n-gram in code points.
+    pub max: usize,
+}
+
+/// The shape of a model, in the words of Hugging Face's `config.json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ModelConfig {
+    /// `bert`, `roberta`, `xlm-roberta` or `distilbert`.
+    pub model_type: String,
+    /// Words in the vocabulary.
+    pub vocab_size: usize,
+    /// Width of a hidden state.
+    #[serde(alias = "dim")]
+    pub hidden_size: usize,
+    /// Transformer layers.
+    #[serde(alias = "n_layers")]
+    pub num_hidden_layers: usize,
+    /// Attention heads; they divide `hidden_size`.
+    #[serde(alias = "n_heads")]
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layer.
+    #[serde(alias = "hidden_dim")]
+    pub intermediate_size: usize,
+    /// Positions in the position table.
+    pub max_position_embeddings: usize,
+    /// Added to the variance in layer norms.
+    #[serde(default = "default_eps")]
+    pub layer_norm_eps: f32,
+    /// Activation of the feed-forward layer; only `gelu` is known.
+    #[serde(default = "default_activation", alias = "activation")]
+    pub hidden_act: String,
+    /// Token that fills gaps; RoBERTa counts positions from behind it.
+    #[serde(default)]
+    pub pad_token_id: usize,
+    /// How sentence vectors are made; `mean` when the file does not say.
+    #[serde(default = "default_pooling")]
+    pub pooling: Pooling,
+    /// Width of the embedding; `None` when the sentence vector itself is the embedding.
+    #[serde(default)]
+    pub embedding_size: Option<usize>,
+    /// The n-gram bag, with `zhiyin` pooling.
+    #[serde(default)]
+    pub ngrams: Option<NgramConfig>,
+    /// Version written into every encoding; the folder's name when absent.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+fn default_eps() -> f32 {
+    1e-12
+}
+
+fn default_activation() -> String {
+    "gelu".to_owned()
+}
+
+fn default_pooling() -> Pooling {
+    Pooling::Mean
+}
+
+impl ModelConfig {
+    /// Reads and checks `config.json`.
+    ///
+    /// # Errors
+    /// A file that is missing, is no JSON of this form, or describes a network that is not supported.
+    pub fn load(path: &Path) -> Result<Self, InferenceError> {
+        let text = read(path)?;
+        let corrupt = |what: String| InferenceError::Corrupt { path: path.to_owned(), what, fix: fetch_again(path) };
+        let config: Self = serde_json::from_str(&text).map_err(|e| corrupt(e.to_string()))?;
+        config.check().map_err(corrupt)?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        const TYPES: [&str; 4] = ["bert", "roberta", "xlm-roberta", "distilbert"];
+        if !TYPES.contains(&self.model_type.as_str()) {
+            return Err(format!("model_type `{}` is not supported (supported: {})", self.model_type, TYPES.join(", ")));
+        }
+        if self.hidden_act != "gelu" {
+            return Err(format!("activation `{}` is not supported (supported: gelu)", self.hidden_act));
+        }
+        let sizes = [self.vocab_size, self.hidden_size, self.num_hidden_layers, self.num_attention_heads, self.intermediate_size];
+        if sizes.contains(&0) || self.max_position_embeddings < 4 {
+            return Err("a size is 0, or there are fewer than 4 positions".to_owned());
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return Err(format!("hidden_size {} is no multiple of {} heads", self.hidden_size, self.num_attention_heads));
+        }
+        if (self.pooling == Pooling::Zhiyin) != self.ngrams.is_some() {
+            return Err("`ngrams` belongs to pooling `zhiyin` and to no other".to_owned());
+        }
+        match self.ngrams {
+            Some(n) if !n.buckets.is_power_of_two() || n.buckets < 2 || n.dim == 0 || n.max == 0 => {
+                Err("ngrams: buckets must be a power of two, dim and max at least 1".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Position of the first token: RoBERTa's table begins behind its padding token.
+    pub fn first_position(&self) -> usize {
+        if self.model_type.ends_with("roberta") { self.pad_token_id + 1 } else { 0 }
+    }
+
+    /// Most tokens of one text, the special ones included.
+    pub fn max_tokens(&self) -> usize {
+        self.max_position_embeddings.saturating_sub(self.first_position()).max(4)
+    }
+}
+
+/// Reads a text file of a model folder.
+pub(super) fn read(path: &Path) -> Result<String, InferenceError> {
+    std::fs::read_to_string(path).map_err(|e| file_error(path, &e))
+}
+
+/// The error of a file that cannot be read.
+pub(super) fn file_error(path: &Path, error: &std::io::Error) -> InferenceError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        InferenceError::Missing { path: path.to_owned(), fix: fetch_again(path) }
+    } else {
+        InferenceError::Corrupt { path: path.to_owned(), what: error.to_string(), fix: fetch_again(path) }
+    }
+}
+
+/// How the worker threads share the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncoderSettings {
+    /// Worker threads, each with its own core and scratch memory.
+    pub workers: usize,
+    /// Jobs that may wait; a caller beyond them waits (never drops), which is the back-pressure.
+    pub queue_jobs: usize,
+    /// Tokens of one pass through the network: enough to fill the kernels, few enough for the cache.
+    pub batch_tokens: usize,
+}
+
+impl Default for EncoderSettings {
+    fn default() -> Self {
+        Self { workers: num_cpus::get().max(1), queue_jobs: 1024, batch_tokens: 512 }
+    }
+}
+
+impl EncoderSettings {
+    /// Refuses settings with which nothing would run.
+    ///
+    /// # Errors
+    /// Names the first setting that is below its minimum.
+    pub fn check(&self) -> Result<(), InferenceError> {
+        for (setting, value) in [("workers", self.workers), ("queue_jobs", self.queue_jobs), ("batch_tokens", self.batch_tokens)] {
+            if value == 0 {
+                return Err(InferenceError::Setting { setting, value, minimum: 1 });
+            }
+        }
+        Ok(())
+    }
+}

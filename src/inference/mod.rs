@@ -1,0 +1,52 @@
+//! The text encoder: one pass over a text gives its embedding and the outputs of all heads.
+//!
+//! ```text
+//! text -> tokenizer -> ids -> trunk (BERT layout) -> states -> token heads (entities, punctuation)
+//!   \-> character n-gram bag ------------\-> sentence vector -> sentence heads (intent, act, emotion, conduct)
+//!                                                          \-> embedding (unit length)
+//! ```
+//!
+//! [`EncoderModel`] is what a model folder holds; [`Encoder`] is the cloneable handle to worker threads that share it
+//! (one per core, each with a queue's worth of waiting texts as its batch); [`Encoding`] is the result that
+//! understanding, emotion and knowledge read. This room knows tensors, not business.
+//!
+//! The default model and any BERT, RoBERTa / XLM-R or DistilBERT checkpoint in Hugging Face layout run on the same
+//! code: weights are packed once, all texts of a batch lie in one row without padding, and query, key and value,
+//! bias and GELU are fused into the products (`linear.rs`, `kernels.rs`).
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use zhiyin::inference::{Encoder, EncoderModel, EncoderSettings, head};
+//! let model = EncoderModel::load(Path::new("models/zhiyin-encoder-small"))?;
+//! let encoder = Encoder::start(model, EncoderSettings::default())?;
+//! let encoding = encoder.encode("我上周退的那个耳机，钱怎么还没到账")?;
+//! if let Some((intent, confidence)) = encoding.head(head::INTENT).and_then(|h| h.top()) {
+//!     assert!(confidence <= 1.0, "{intent}");
+//! }
+//! # Ok::<(), zhiyin::inference::InferenceError>(())
+//! ```
+
+mod config;
+mod encoding;
+mod error;
+mod heads;
+mod kernels;
+mod linear;
+mod model;
+mod ngrams;
+mod pool;
+mod tokenizer;
+mod trunk;
+mod weights;
+mod worker;
+
+pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling};
+pub use encoding::{Encoding, SentenceOutput, TaggedSpan, TokenOutput, TokenSpan};
+pub use error::InferenceError;
+pub use heads::{Head, HeadKind, HeadSpec, head};
+pub use model::EncoderModel;
+pub use trunk::Scratch;
+pub use worker::Encoder;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! A model folder in memory, and the pass of a batch of texts through it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::config::ModelConfig;
+use super::encoding::{Encoding, SentenceOutput, TokenOutput};
+use super::error::InferenceError;
+use super::heads::{Head, HeadKind, HeadSpec, load_heads};
+use super::pool::Pool;
+use super::tokenizer::{Tokenizer, Tokens};
+use super::trunk::{Scratch, Trunk};
+use super::weights::Weights;
+
+/// Weights, tokenizer and heads, shared by all workers. Only the list of heads can change (see [`Self::set_head`]).
+pub struct EncoderModel {
+    version: Arc<str>,
+    hidden: usize,
+    tokenizer: Tokenizer,
+    trunk: Trunk,
+    pool: Pool,
+    heads: RwLock<Arc<Vec<Arc<Head>>>>,
+}
+
+impl EncoderModel {
+    /// Reads `config.json`, `tokenizer.json`, `model.safetensors` and, when it is there, `heads.toml` of a folder.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, and parts that contradict each other; the message names the file and the fix.
+    pub fn load(dir: &Path) -> Result<Self, InferenceError> {
+        let config = ModelConfig::load(&dir.join("config.json"))?;
+        let tokenizer = Tokenizer::load(&dir.join("tokenizer.json"), &config)?;
+        let weights = Weights::open(&dir.join("model.safetensors"))?;
+        let name = || dir.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
+        let version: Arc<str> = config.version.clone().unwrap_or_else(name).into();
+        let heads = load_heads(dir, &weights, config.hidden_size, &version)?;
+        Ok(Self {
+            hidden: config.hidden_size,
+            trunk: Trunk::load(&weights, &config)?,
+            pool: Pool::load(&weights, &config)?,
+            heads: RwLock::new(Arc::new(heads)),
+            version,
+            tokenizer,
+        })
+    }
+
+    /// Version that every encoding carries.
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// Most tokens of one text, special ones included; a longer text is cut and says so.
+    pub fn max_tokens(&self) -> usize {
+        self.tokenizer.max_tokens()
+    }
+
+    /// Numbers of an embedding.
+    pub fn embedding_size(&self) -> usize {
+        self.pool.embedding_size()
+    }
+
+    /// Numbers of a sentence vector, which heads read.
+    pub fn sentence_size(&self) -> usize {
+        self.hidden
+    }
+
+    /// The heads as they are now.
+    pub fn head_specs(&self) -> Vec<Arc<HeadSpec>> {
+        self.heads.read().iter().map(|h| h.spec().clone()).collect()
+    }
+
+    /// Adds a head or replaces the one of its name, from the next batch on; batches under way finish with the old
+    /// one. Returns what was replaced, with which the change can be taken back.
+    ///
+    /// # Errors
+    /// When the head reads vectors of another width than the model gives.
+    pub fn set_head(&self, head: Arc<Head>) -> Result<Option<Arc<Head>>, InferenceError> {
+        if head.inputs() != self.hidden {
+            return Err(InferenceError::Mismatch {
+                path: format!("head {}", head.spec().name).into(),
+                what: format!("it reads {} numbers, the model gives {}", head.inputs(), self.hidden),
+                fix: format!("train it on model {}", self.version),
+            });
+        }
+        let mut guard = self.heads.write();
+        let mut heads = guard.as_ref().clone();
+        let place = heads.iter().position(|h| h.spec().name == head.spec().name);
+        let replaced = match place {
+            Some(at) => Some(std::mem::replace(&mut heads[at], head)),
+            None => {
+                heads.push(head);
+                None
+            }
+        };
+        *guard = Arc::new(heads);
+        Ok(replaced)
+    }
+
+    /// Takes a head away and returns it.
+    pub fn remove_head(&self, name: &str) -> Option<Arc<Head>> {
+        let mut guard = self.heads.write();
+        let mut heads = guard.as_ref().clone();
+        let at = heads.iter().position(|h| h.spec().name == name)?;
+        let removed = heads.remove(at);
+        *guard = Arc::new(heads);
+        Some(removed)
+    }
+
+    /// Encodes texts on this thread, in passes of about `batch_tokens` tokens. The result of a text does not
+    /// depend on the others.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses a text.
+    pub fn encode<T: AsRef<str>>(&self, texts: &[T], batch_tokens: usize, scratch: &mut Scratch) -> Result<Vec<Encoding>, InferenceError> {
+        let heads = self.heads.read().clone();
+        let tokens = texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let mut encodings = Vec::with_capacity(texts.len());
+        let mut start = 0;
+        while start < texts.len() {
+            let mut end = start + 1;
+            let mut count = tokens[start].ids.len();
+            while end < texts.len() && count + tokens[end].ids.len() <= batch_tokens {
+                count += tokens[end].ids.len();
+                end += 1;
+            }
+            let batch: Vec<&[u32]> = tokens[start..end].iter().map(|t| t.ids.as_slice()).collect();
+            let states = self.trunk.forward(&batch, scratch);
+            let mut at = 0;
+            for (text, tokens) in texts[start..end].iter().zip(&tokens[start..end]) {
+                let width = tokens.ids.len() * self.hidden;
+                encodings.push(self.encoding(text.as_ref(), tokens, &states[at..at + width], &heads));
+                at += width;
+            }
+            start = end;
+        }
+        Ok(encodings)
+    }
+
+    fn encoding(&self, text: &str, tokens: &Tokens, states: &[f32], heads: &[Arc<Head>]) -> Encoding {
+        let sentence = self.pool.sentence(states, text);
+        // Special tokens stand at the ends only; the rest is one stretch of states.
+        let first = tokens.spans.iter().position(Option::is_some).unwrap_or(0);
+        let spans: Vec<_> = tokens.spans.iter().filter_map(|s| *s).collect();
+        let own = &states[first * self.hidden..(first + spans.len()) * self.hidden];
+        let (mut sentence_heads, mut token_heads) = (Vec::new(), Vec::new());
+        for head in heads {
+            let spec = head.spec().clone();
+            if spec.kind == HeadKind::Token {
+                let (tags, probabilities) = head.tokens(own);
+                token_heads.push(TokenOutput { spec, tags, probabilities });
+            } else {
+                let probabilities = head.sentence(&sentence);
+                sentence_heads.push(SentenceOutput { spec, probabilities });
+            }
+        }
+        let embedding = self.pool.embedding(&sentence);
+        Encoding { version: self.version.clone(), embedding, sentence, tokens: spans, truncated: tokens.truncated, sentence_heads, token_heads }
+    }
+}

@@ -1,0 +1,117 @@
+//! Hidden states of a text to its sentence vector and its embedding.
+
+use super::config::{ModelConfig, NgramConfig, Pooling};
+use super::error::InferenceError;
+use super::kernels;
+use super::linear::{Epilogue, Linear};
+use super::ngrams;
+use super::weights::Weights;
+
+/// The parts of `zhiyin` pooling.
+struct Own {
+    first: Linear,
+    mean: Linear,
+    bag: Linear,
+    norm: (Vec<f32>, Vec<f32>),
+    ngrams: NgramConfig,
+    table: Vec<f32>,
+}
+
+/// Epsilon of the sentence vector's layer norm (PyTorch's default).
+const POOL_EPS: f32 = 1e-5;
+
+/// Makes one vector of a text.
+pub(super) struct Pool {
+    hidden: usize,
+    pooling: Pooling,
+    own: Option<Own>,
+    embedding: Option<Linear>,
+}
+
+impl Pool {
+    /// Reads the weights that `config.pooling` and `config.embedding_size` ask for.
+    pub(super) fn load(weights: &Weights, config: &ModelConfig) -> Result<Self, InferenceError> {
+        let hidden = config.hidden_size;
+        let own = match config.ngrams {
+            Some(ngrams) => {
+                let unbiased = |name: &str, inputs: usize| -> Result<Linear, InferenceError> {
+                    Ok(Linear::new(&weights.tensor(&format!("{name}.weight"), &[hidden, inputs])?, &vec![0.0; hidden]))
+                };
+                Some(Own {
+                    first: weights.linear("pooler.first", hidden, hidden)?,
+                    mean: unbiased("pooler.mean", hidden)?,
+                    bag: unbiased("pooler.bag", ngrams.dim)?,
+                    norm: weights.norm("pooler.norm", hidden)?,
+                    ngrams,
+                    table: weights.tensor("ngrams.table", &[ngrams.buckets, ngrams.dim])?,
+                })
+            }
+            None => None,
+        };
+        let embedding = config.embedding_size.map(|size| weights.linear("embedding", hidden, size)).transpose()?;
+        Ok(Self { hidden, pooling: config.pooling, own, embedding })
+    }
+
+    /// Numbers of an embedding.
+    pub(super) fn embedding_size(&self) -> usize {
+        self.embedding.as_ref().map_or(self.hidden, Linear::outputs)
+    }
+
+    /// The sentence vector: what sentence heads read.
+    pub(super) fn sentence(&self, states: &[f32], text: &str) -> Vec<f32> {
+        let first = &states[..self.hidden];
+        let Some(own) = &self.own else {
+            return if self.pooling == Pooling::First { first.to_vec() } else { self.mean(states) };
+        };
+        let mut vector = vec![0.0; self.hidden];
+        own.first.forward(first, 1, &mut vector, Epilogue::Store);
+        own.mean.forward(&self.mean(states), 1, &mut vector, Epilogue::Add);
+        own.bag.forward(&own.bag_of(text), 1, &mut vector, Epilogue::Add);
+        kernels::layer_norm(&mut vector, &own.norm.0, &own.norm.1, POOL_EPS);
+        let width = vector.len();
+        kernels::gelu(&mut vector, 1, width, width);
+        vector
+    }
+
+    /// The unit vector of a sentence vector.
+    pub(super) fn embedding(&self, sentence: &[f32]) -> Vec<f32> {
+        let mut vector = match &self.embedding {
+            Some(projection) => {
+                let mut out = vec![0.0; projection.outputs()];
+                projection.forward(sentence, 1, &mut out, Epilogue::Store);
+                out
+            }
+            None => sentence.to_vec(),
+        };
+        let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if norm > 0.0 {
+            vector.iter_mut().for_each(|v| *v /= norm);
+        }
+        vector
+    }
+
+    fn mean(&self, states: &[f32]) -> Vec<f32> {
+        let mut mean = vec![0.0; self.hidden];
+        for state in states.chunks_exact(self.hidden) {
+            mean.iter_mut().zip(state).for_each(|(m, s)| *m += s);
+        }
+        let scale = self.hidden as f32 / states.len() as f32;
+        mean.iter_mut().for_each(|m| *m *= scale);
+        mean
+    }
+}
+
+impl Own {
+    /// Sum of the table rows of all n-grams over the root of their count.
+    fn bag_of(&self, text: &str) -> Vec<f32> {
+        let (mut sum, mut count) = (vec![0.0f32; self.ngrams.dim], 0usize);
+        ngrams::buckets(text, self.ngrams, |bucket| {
+            count += 1;
+            let row = &self.table[bucket * self.ngrams.dim..][..self.ngrams.dim];
+            sum.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+        });
+        let scale = 1.0 / (count.max(1) as f32).sqrt();
+        sum.iter_mut().for_each(|s| *s *= scale);
+        sum
+    }
+}
