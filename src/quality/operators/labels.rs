@@ -1,0 +1,108 @@
+//! `intent`, `emotion` and `label`: what models said of a sentence.
+
+use serde_json::Value as Json;
+
+use super::{Outcome, absent, plain};
+use crate::quality::fields::{Fields, Report, did_you_mean};
+use crate::quality::number::Ratio;
+use crate::quality::sentence::Sentence;
+use crate::quality::source::Spot;
+
+/// The emotions that the models give.
+pub(crate) const EMOTIONS: [&str; 8] =
+    ["neutral", "satisfied", "grateful", "anxious", "confused", "disappointed", "sad", "angry"];
+
+/// Conduct, dialogue acts, and labels that only an operator of the service can train.
+pub(crate) const LABELS: [&str; 27] = [
+    "polite", "impolite", "empathy", "apology", "promise", "abuse", "sarcasm", "complaint_threat", "media_threat",
+    "asks_supervisor", "greet", "thank", "apologise", "comfort", "confirm", "reject", "ask", "inform", "instruct", "hold",
+    "close", "backchannel", "other", "high_risk", "doubts_attitude", "internal_complaint", "dead_air_filler",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Intent,
+    Emotion,
+    Label,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Any,
+    All,
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Labels {
+    field: Field,
+    mode: Mode,
+    names: Vec<String>,
+    min_score: Ratio,
+    top: usize,
+}
+
+impl Labels {
+    pub(crate) fn read(name: &str, json: &Json, pointer: &str, report: &mut Report) -> Option<Self> {
+        let field = match name {
+            "intent" => Field::Intent,
+            "emotion" => Field::Emotion,
+            _ => Field::Label,
+        };
+        let allowed: &[&str] =
+            if field == Field::Intent { &["any", "all", "none", "min_score", "top"] } else { &["any", "all", "none", "min_score"] };
+        let fields = Fields::new(json, pointer, allowed, report)?;
+        let modes = [("any", Mode::Any), ("all", Mode::All), ("none", Mode::None)];
+        let given: Vec<_> = modes.into_iter().filter(|(key, _)| fields.has(key)).collect();
+        let [(key, mode)] = given[..] else {
+            let code = if given.is_empty() { "missing_field" } else { "bad_value" };
+            report.push(pointer, Spot::Value, code, "give exactly one of any, all, none".into(), None);
+            return None;
+        };
+        let names = fields.texts(key, report)?;
+        let known: &[&str] = match field {
+            Field::Intent => &[],
+            Field::Emotion => &EMOTIONS,
+            Field::Label => &LABELS,
+        };
+        for (i, name) in names.iter().enumerate().filter(|(_, n)| !known.is_empty() && !known.contains(&n.as_str())) {
+            let place = format!("{}/{i}", fields.at(key));
+            report.warn(&place, "unknown_label", format!("no shipped model gives \"{name}\""), did_you_mean(name, known.iter().copied()));
+        }
+        let half = Ratio::new(1, 2).unwrap_or(Ratio::ZERO);
+        Some(Self {
+            field,
+            mode,
+            names,
+            min_score: fields.decimal("min_score", 0, 1, report).unwrap_or(half),
+            top: fields.count("top", 1, 1, report),
+        })
+    }
+
+    pub(crate) fn test(&self, sentence: &Sentence) -> Outcome {
+        let enough = |score: f64| Ratio::of_f64(score).is_some_and(|s| s >= self.min_score);
+        let turn = &sentence.turn;
+        let given: Option<Vec<&str>> = match self.field {
+            Field::Intent if sentence.timed_out("intents") => None,
+            Field::Emotion if sentence.timed_out("emotion") => None,
+            Field::Label if sentence.timed_out("labels") => None,
+            Field::Intent => turn
+                .intents
+                .as_ref()
+                .map(|list| list.iter().take(self.top).filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect()),
+            Field::Emotion => {
+                turn.emotion.as_ref().map(|e| if enough(e.score) { vec![e.name.as_str()] } else { Vec::new() })
+            }
+            Field::Label => {
+                turn.labels.as_ref().map(|list| list.iter().filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect())
+            }
+        };
+        let Some(given) = given else { return absent(sentence) };
+        let has = |name: &String| given.contains(&name.as_str());
+        plain(match self.mode {
+            Mode::Any => self.names.iter().any(has),
+            Mode::All => self.names.iter().all(has),
+            Mode::None => !self.names.iter().any(has),
+        })
+    }
+}
