@@ -169,7 +169,7 @@ def load_dialogues(folder: Path) -> list[dict]:
 
 
 class TextSource:
-    """Draws sentences. Weights: templates 60 %, service data 25 % where present, salad 15 %."""
+    """Draws sentences. Weights: templates 50 %, service data 35 % where present, salad 15 %."""
 
     def __init__(self, texts: Path, service: dict[str, Path], seed: int) -> None:
         self.rng = random.Random(seed)
@@ -215,7 +215,7 @@ class TextSource:
             has_service = len(self.service.get(language, {}).get("train", [])) > 50
             if split == "train" and choice < 0.15:
                 item = self.draw_salad(language)
-            elif split == "train" and choice < 0.40 and has_service:
+            elif split == "train" and choice < 0.50 and has_service:
                 item = self.draw_service(language, "train")
             else:
                 item = self.draw_template(language)

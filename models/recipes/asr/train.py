@@ -1,23 +1,30 @@
 """Trains the recogniser from scratch on a CPU (bf16 autocast) for a given number of minutes.
 
 Loss: cross entropy of the decoder + a weight times CTC over the encoder. Learning rate: warm up, hold, then straight
-down to zero. Noise: little at first, more later. Usage:
+down to zero. Noise: little at first, more later. Each of `--processes` workers is one thread with its own batches;
+their gradients are averaged every step (one thread per worker loses far less on a busy machine than one worker
+with many threads). Usage:
 train.py --data PREFIX --tiktoken multilingual.tiktoken --mel mel_filters.npz --out CHECKPOINT --minutes 45
 Set ONEDNN_PRIMITIVE_CACHE_CAPACITY=20000, or building kernels takes half of the time.
 """
 
 import argparse
+import copy
+import os
 import random
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing
 import torch.nn.functional as F
 
 from batches import Batch, Batcher, Clip, Line, load_corpus
 from model import Config, FRAME_SAMPLES, Mel, Recogniser, edit_distance, units
 from muon import Muon
+from warm_start import warm_start
 from vocab import (
     EMPTY, END, LANGUAGE_ID, NO_SPEECH, NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIBE,
     CtcUnits, Tokeniser, load_mel_filters, load_vocabulary,
@@ -31,16 +38,18 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data", "tiktoken", "mel", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="start from this earlier model file of the recipe (unpacked ggml)")
     parser.add_argument("--extra", type=Path, help="second corpus, read once at --extra-at of the time if it exists then")
     parser.add_argument("--extra-at", type=float, default=0.4)
     parser.add_argument("--minutes", type=float, default=45)
-    parser.add_argument("--batch-seconds", type=float, default=56, help="audio in a batch")
+    parser.add_argument("--batch-seconds", type=float, default=36, help="audio in a batch of one process")
     parser.add_argument("--lr", type=float, default=1.6e-3)
     parser.add_argument("--hold", type=float, default=0.4, help="share of the time before the learning rate falls")
     parser.add_argument("--check-minutes", type=float, default=6)
     parser.add_argument("--check-clips", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--port", type=int, default=29511, help="for the workers' exchange on this machine")
     return parser.parse_args()
 
 
@@ -110,61 +119,112 @@ def noise_settings(progress: float) -> tuple[float, float]:
     return 0.3 + 0.25 * ramp, 20 - 12 * ramp
 
 
+class Shared:
+    """All gradients in one flat buffer, so that one exchange averages them; its tail carries the minutes gone and
+    whether the extra corpus is there, so that all workers take the same decisions."""
+
+    TAIL = 2
+
+    def __init__(self, model: Recogniser, processes: int) -> None:
+        parameters = list(model.parameters())
+        self.processes = processes
+        self.flat = torch.zeros(sum(p.numel() for p in parameters) + self.TAIL)
+        offset = 0
+        for parameter in parameters:
+            parameter.grad = self.flat[offset : offset + parameter.numel()].view_as(parameter)
+            offset += parameter.numel()
+
+    def average(self, minutes: float, extra_ready: bool) -> tuple[float, bool]:
+        self.flat[-2], self.flat[-1] = minutes, float(extra_ready)
+        dist.all_reduce(self.flat)
+        self.flat /= self.processes
+        return float(self.flat[-2]), float(self.flat[-1]) == 1.0
+
+
+class Average:
+    """Moving average of the weights: what is saved. It gives early most of what a falling learning rate gives at the end."""
+
+    DECAY = 0.995
+
+    def __init__(self, model: Recogniser) -> None:
+        self.model = copy.deepcopy(model)
+
+    @torch.no_grad()
+    def update(self, model: Recogniser, step: int) -> None:
+        share = 1 - self.DECAY if step > 300 else 1.0
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), share)
+
+
 def main() -> None:
     args = parse_arguments()
     print(vars(args), flush=True)
-    random.seed(args.seed)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(args.port), OMP_NUM_THREADS="1")
+    torch.multiprocessing.spawn(work, (args,), nprocs=args.processes)
+
+
+def work(rank: int, args: argparse.Namespace) -> None:
+    """One worker: the same model on every rank, other batches."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=args.processes)
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
-    rng = np.random.default_rng(args.seed)
+    random.seed(args.seed * 1000 + rank)
+    rng = np.random.default_rng(args.seed * 1000 + rank)
     tokeniser, ctc, mel = Tokeniser(load_vocabulary(args.tiktoken)), CtcUnits(), Mel(load_mel_filters(args.mel))
     clips = load_corpus(args.data, tokeniser, ctc)
     train = [c for c in clips if c.split == "train"]
     validation = {lang: [c for c in clips if c.split == "validation" and c.language == lang][: args.check_clips] for lang in LANGUAGE_ID}
     model = build(train, tokeniser, ctc, mel)
+    fresh = warm_start(model, args.init) if args.init else []
     ctc.frozen = True
     rows = {token: row for row, token in enumerate(model.config.sub_vocabulary)}
     line = Line([c.samples for c in random.sample(train, 400)], rng)
     batcher = Batcher(mel, rows, line, args.batch_seconds, model.config.audio_context, *noise_settings(0))
-    sizes = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in (("encoder", model.encoder), ("decoder", model.decoder))}
-    print(f"train {len(train)} clips, {sum(len(c.samples) for c in train) / 8000 / 3600:.1f} h; rows {len(rows)}; ctc {len(ctc.units)}; M parameters {sizes}", flush=True)
+    if rank == 0:
+        sizes = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in (("encoder", model.encoder), ("decoder", model.decoder))}
+        print(f"train {len(train)} clips, {sum(len(c.samples) for c in train) / 8000 / 3600:.1f} h; rows {len(rows)}; ctc {len(ctc.units)}; M parameters {sizes}; fresh after warm start {len(fresh)}", flush=True)
 
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "blocks" in name]
     others = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "blocks" in name)]
-    muon, adam = Muon(matrices), torch.optim.AdamW(others, lr=args.lr, betas=(0.9, 0.98), weight_decay=0, fused=True)
+    shared, average = Shared(model, args.processes), Average(model)
+    muon, adam = Muon(matrices, rank, args.processes), torch.optim.AdamW(others, lr=args.lr, betas=(0.9, 0.98), weight_decay=0, fused=True)
     source = batcher.batches(train, 0.0)
-    started, step, seconds, next_check, pending = time.time(), 0, 0.0, args.check_minutes, args.extra
+    started, minutes, step, seconds, next_check, pending = time.time(), 0.0, 0, 0.0, args.check_minutes, args.extra
     sums = [0.0, 0.0]
-    while (progress := (time.time() - started) / 60 / args.minutes) < 1:
-        if pending and progress > args.extra_at and pending.with_suffix(".jsonl").exists():
-            added = [c for c in load_corpus(pending, tokeniser, ctc) if all(t in rows for t in c.tokens)]
-            train, pending = train + added, None
-            source = batcher.batches(train, 0.6)
-            print(f"added {len(added)} clips", flush=True)
+    while (progress := minutes / args.minutes) < 1:
         batcher.noise_share, batcher.lowest_snr_db = noise_settings(progress)
         batch = next(source)
         attention, ctc_loss = losses(model, batch)
         (attention + (0.5 if progress < 0.5 else 0.3) * ctc_loss).backward()
+        ready = pending is not None and pending.with_suffix(".jsonl").exists()
+        minutes, ready = shared.average((time.time() - started) / 60, ready)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         falling = 1.0 if progress < args.hold else max(0.005, (1 - progress) / (1 - args.hold))
         muon.lr = adam.param_groups[0]["lr"] = args.lr * min(1.0, (step + 1) / WARM_UP_STEPS) * falling
         muon.step()
         adam.step()
-        adam.zero_grad(set_to_none=True)
+        shared.flat.zero_()
+        if rank == 0:
+            average.update(model, step)
         step, seconds = step + 1, seconds + batch.seconds
         sums = [sums[0] + attention.item(), sums[1] + ctc_loss.item()]
-        if step % 100 == 0:
-            minutes = (time.time() - started) / 60
+        if rank == 0 and step % 100 == 0:
             print(f"{step} steps {minutes:.1f} min attention {sums[0] / 100:.3f} ctc {sums[1] / 100:.3f} lr {muon.lr:.1e} "
-                  f"{seconds / minutes / 60:.0f} x real time {minutes * 60 / step:.3f} s/step", flush=True)
+                  f"{args.processes * seconds / minutes / 60:.0f} x real time {minutes * 60 / step:.3f} s/step", flush=True)
             sums = [0.0, 0.0]
-        if (time.time() - started) / 60 > next_check:
-            check(model, mel, validation, tokeniser)
-            save(model, args.out, step, seconds)
+        if ready and pending and progress > args.extra_at:
+            train += [c for c in load_corpus(pending, tokeniser, ctc) if all(t in rows for t in c.tokens)]
+            source, pending = batcher.batches(train, 0.6), None
+            print(f"worker {rank}: {len(train)} clips with the extra corpus", flush=True)
+        if minutes > next_check:
             next_check += args.check_minutes
-    save(model, args.out, step, seconds)
-    print(f"done: {step} steps, {seconds / 3600:.1f} h of speech", flush=True)
-    check(model, mel, validation, tokeniser)
+            if rank == 0:
+                save(average.model, args.out, step, args.processes * seconds)
+                check(average.model, mel, validation, tokeniser)
+    if rank == 0:
+        save(average.model, args.out, step, args.processes * seconds)
+        print(f"done: {step} steps, {args.processes * seconds / 3600:.1f} h of speech", flush=True)
+        check(average.model, mel, validation, tokeniser)
+    dist.destroy_process_group()
 
 
 def save(model: Recogniser, path: Path, step: int, seconds: float) -> None:

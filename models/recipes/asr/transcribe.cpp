@@ -38,7 +38,9 @@ int main(int argc, char ** argv) {
     params.single_segment = true;
     params.no_context = true;
     params.temperature_inc = 0.0f;
-    params.suppress_blank = false;
+    params.suppress_blank = true;
+    params.no_speech_thold = 1.0f;
+    params.logprob_thold = -100.0f;
     params.print_progress = params.print_realtime = params.print_timestamps = params.print_special = false;
     std::string path;
     while (std::getline(std::cin, path)) {
