@@ -80,5 +80,5 @@ def language_model_texts() -> list[str]:
     texts = [r["text"] for language in LANGUAGES for r in rows(language, "train")]
     texts += [t["text"] for c, split in conversations() if split != "test" for t in c["turns"]]
     for title, questions, body in articles():
-        texts += [title, *questions, *[p for p in body.split("\n") if p.strip()]]
+        texts += [title, *questions[:-1], *[p for p in body.split("\n") if p.strip()]]
     return texts
