@@ -1,0 +1,28 @@
+# Each target is one line that could be typed as it stands. CARGO_TARGET_DIR is honoured.
+ZHIYIN := "$${CARGO_TARGET_DIR:-target}/release/zhiyin"
+
+.PHONY: demo test build web lint bench models setup
+
+demo: build ## start the service and play a sample call in real time
+	$(ZHIYIN) demo
+
+test: setup ## everything but the browser: unit, integration, rules, documentation
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --release; else cargo test --release --lib --bins --tests; fi && cargo test --release --doc
+
+build: setup ## the one profile: release
+	cargo build --release
+
+web: build ## the live page in a real Chromium
+	scripts/setup.sh --e2e && npm --prefix tests/e2e ci && npm --prefix tests/e2e run unit && npm --prefix tests/e2e run live
+
+lint: setup ## form and lints
+	cargo fmt --check && cargo clippy --release --all-targets -- -D warnings
+
+bench: build ## the figures of the README, one JSON object a line
+	$(ZHIYIN) bench start --json && $(ZHIYIN) bench encoder --json && $(ZHIYIN) bench live --calls 8 --json && $(ZHIYIN) bench live --chats 100 --json
+
+models: build ## which models are here and whether they are whole
+	$(ZHIYIN) models list && $(ZHIYIN) models verify
+
+setup: ## what the build needs; no-op where all is there
+	scripts/setup.sh

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs what the build needs and this machine lacks; does nothing where all is there.
+#
+#   scripts/setup.sh             what `make build`, `make demo` and `make test` need
+#   scripts/setup.sh --e2e       also what the browser test needs: Chromium, Node.js, npm
+#   scripts/setup.sh --clients   also what the tests with Python clients need: python3 with venv
+#
+# Who needs what: cmake, g++ and make build whisper.cpp, Opus and the TLS library; clang and libclang let bindgen read
+# the headers of whisper.cpp; pkg-config looks for installed C libraries; curl is for the examples of the README.
+# No protobuf compiler is needed: the Qdrant client carries its generated code.
+set -euo pipefail
+
+with_e2e=no
+with_clients=no
+for argument in "$@"; do
+  case "$argument" in
+    --e2e) with_e2e=yes ;;
+    --clients) with_clients=yes ;;
+    -h | --help) sed -n '2,10p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    *) echo "setup: unknown argument $argument; known are --e2e and --clients" >&2; exit 2 ;;
+  esac
+done
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return 0
+  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && return 0
+  compgen -G '/usr/lib/*/libclang*.so*' >/dev/null && return 0
+  compgen -G '/usr/lib64/libclang*.so*' >/dev/null
+}
+
+missing=()
+has cmake || missing+=(cmake)
+has clang || missing+=(clang)
+has_libclang || missing+=(libclang-dev)
+has pkg-config || missing+=(pkg-config)
+has make || missing+=(make)
+has curl || missing+=(curl ca-certificates)
+has g++ || missing+=(g++)
+if [ "$with_e2e" = yes ]; then
+  has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
+  has node || missing+=(nodejs)
+  has npm || missing+=(npm)
+fi
+if [ "$with_clients" = yes ]; then
+  has python3 || missing+=(python3)
+  { has python3 && python3 -c 'import ensurepip' 2>/dev/null; } || missing+=(python3-venv)
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! has apt-get; then
+    echo "setup: there is no apt-get here. Please install (Debian names): ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo; then
+      echo "setup: not root and no sudo. Please have installed: ${missing[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "setup: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # The lists of a fresh image are often empty; refresh them only when the first try fails.
+  if ! "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null; then
+    "${as_root[@]}" apt-get update -q </dev/null
+    "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null
+  fi
+fi
+
+if ! has cargo; then
+  echo "setup: there is no cargo here. Install Rust 1.95 or newer from https://rustup.rs and open a new shell" >&2
+  exit 1
+fi
