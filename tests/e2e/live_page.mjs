@@ -65,7 +65,7 @@ async function textOf(page, selector, timeout = STEP_MS) {
 async function signIn(page) {
   await page.goto(BASE_URL);
   await step("the page asks for a token", () => page.locator("#token").waitFor({ timeout: STEP_MS }));
-  await shot(page, "01-token");
+  await shot(page, "00-token");
   await step("a wrong token is refused with a message", async () => {
     expectRefusal = true;
     await page.fill("#token", "zy_wrong");
@@ -85,7 +85,7 @@ async function signIn(page) {
 async function playSample(page) {
   const button = SAMPLE ? `[data-sample="${SAMPLE}"]` : "[data-sample]";
   await step("sample calls are listed", () => page.locator(button).first().waitFor({ timeout: STEP_MS }));
-  await shot(page, "02-calls");
+  await shot(page, "01-calls");
   await step("a sample call is played and chosen", async () => {
     await page.locator(button).first().click();
     await page.locator('#call[data-chosen="yes"]').waitFor({ timeout: STEP_MS });
@@ -95,7 +95,7 @@ async function playSample(page) {
 async function liveCall(page) {
   const partial = await step("a partial arrives", () => textOf(page, ".utterance.partial .words"));
   assert.ok(partial.length > 0);
-  await shot(page, "03-partial");
+  await shot(page, "02-partial");
   const final = await step("a final arrives", () => textOf(page, ".utterance.final .words"));
   assert.ok(final.length > 0);
   await step("the final's understanding arrives", () => textOf(page, ".utterance.final .badges .badge"));
@@ -103,15 +103,16 @@ async function liveCall(page) {
     await textOf(page, ".utterance.final.lane-agent");
     await textOf(page, ".utterance.final.lane-customer");
   });
-  await step("a suggestion arrives", () => textOf(page, "#suggestion-list .suggestion h3", CALL_MS));
   await step("risk and satisfaction are shown", () => page.waitForFunction(
     () => /\d+%/.test(document.querySelector("#escalation .meter-value").textContent), null, { timeout: STEP_MS }));
-  await shot(page, "04-live");
+  await shot(page, "03-live");
   const spoken = await page.locator("#say").innerText();
   assert.ok(spoken.length > 0, "nothing is said to screen readers");
 }
 
 async function suggestions(page) {
+  await step("a suggestion arrives", () => textOf(page, "#suggestion-list .suggestion h3", CALL_MS));
+  await shot(page, "05-suggestion");
   const first = await page.locator("#suggestion-list .suggestion").first().getAttribute("id");
   await step("a suggestion is used with the keyboard", async () => {
     const answered = page.waitForResponse((r) => r.url().endsWith("/feedback") && r.request().postDataJSON().action === "used");
@@ -129,7 +130,7 @@ async function connection(page, line) {
     expectRefusal = true;
     line.cut();
     await page.locator(".link-waiting").waitFor({ timeout: STEP_MS });
-    await shot(page, "05-cut");
+    await shot(page, "04-cut");
     line.mend();
     await resumed;
     await page.locator(".link-open").waitFor({ timeout: STEP_MS });
@@ -168,6 +169,25 @@ async function afterTheCall(page) {
   assert.equal(await page.locator(".utterance.partial").count(), 0, "a partial is left over after the end");
 }
 
+/** What depends on the call: not every one has an alert, or evidence. */
+async function evidence(page) {
+  const alert = page.locator('#alert-list [data-do="acknowledge"]');
+  if (await alert.count() > 0) {
+    await step("an alert is acknowledged", async () => {
+      const before = await alert.count();
+      await alert.first().click();
+      await page.waitForFunction((n) => document.querySelectorAll('#alert-list [data-do="acknowledge"]').length < n, before);
+    });
+  } else console.log("skip an alert is acknowledged: this call has none");
+  const link = page.locator("#help .evidence-link:enabled:visible");
+  if (await link.count() > 0) {
+    await step("evidence leads to the words", async () => {
+      await link.first().click();
+      await page.locator(".utterance.pointed").waitFor({ timeout: STEP_MS });
+    });
+  } else console.log("skip evidence leads to the words: this call has none");
+}
+
 async function looks(page) {
   await step("the language can be changed", async () => {
     const before = await page.locator("#score-title").innerText();
@@ -200,10 +220,11 @@ try {
   await signIn(page);
   await playSample(page);
   await liveCall(page);
-  await suggestions(page);
   await connection(page, line);
+  await suggestions(page);
   await question(page);
   await afterTheCall(page);
+  await evidence(page);
   await looks(page);
   assert.deepEqual(problems, [], "the browser complained");
   console.log(`ok   no console errors, no outside requests; screenshots in ${SHOTS}`);

@@ -126,6 +126,10 @@ export class Api {
     return this.json("POST", `/alerts/${encodeURIComponent(alertId)}/acknowledge`, { body: {} });
   }
 
+  openAlerts() {
+    return this.json("GET", "/alerts?state=open&limit=200");
+  }
+
   ask(callId, text) {
     return this.json("POST", `/calls/${encodeURIComponent(callId)}/ask`, { body: { text } });
   }

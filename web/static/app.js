@@ -4,23 +4,17 @@ import { CallModel } from "./call.js";
 import { byId } from "./dom.js";
 import { initLanguage, number, switchLanguage, t } from "./i18n.js";
 import * as panels from "./panels.js";
+import { read, write } from "./store.js";
 import * as view from "./view.js";
+import { Wall } from "./wall.js";
 
 const TOKEN = "zhiyin.token";
 const MARKS = "zhiyin.marks";
 const KEYS = "zhiyin.keys";
-const WALL_TYPES = "call.*,alert.*,risk.updated";
-/** A stream that stays cut for this long may have missed the end of a call: the list is read again. */
-const LIST_EVERY_MS = 60_000;
 
 const page = {
   api: null,
-  calls: new Map(),
-  /** call_id -> {risk, alerts}: what the wall said of calls that are not chosen. */
-  wall: new Map(),
-  wallStream: null,
-  samples: [],
-  busySample: null,
+  wall: null,
   model: null,
   stream: null,
   link: { state: "idle" },
@@ -33,31 +27,12 @@ const page = {
   keys: true,
 };
 
-// ---- small stores
-
-function stored(store, key) {
-  try {
-    return store.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function store(where, key, value) {
-  try {
-    if (value === null) where.removeItem(key);
-    else where.setItem(key, value);
-  } catch {
-    // A browser may forbid storage; the page then forgets on reload.
-  }
-}
-
 /** Reads the address fragment, and takes a token out of it so that it does not stay in the address bar. */
 function readFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const token = fragment.get("token");
   if (token) {
-    store(sessionStorage, TOKEN, token);
+    write("sessionStorage", TOKEN, token);
     fragment.delete("token");
     const rest = fragment.toString();
     history.replaceState(null, "", location.pathname + location.search + (rest ? `#${rest}` : ""));
@@ -70,7 +45,7 @@ function readFragment() {
 /** Asks for a token. `keep` is one that may still be good: the service could not be asked. */
 function showGate(message = "", keep = "") {
   closeAll();
-  store(sessionStorage, TOKEN, keep || null);
+  write("sessionStorage", TOKEN, keep || null);
   byId("desk").hidden = true;
   byId("tabs").hidden = true;
   byId("sign-out").hidden = true;
@@ -84,11 +59,12 @@ function showGate(message = "", keep = "") {
 async function enter(token) {
   closeAll();
   const api = new Api(token, () => showGate(t("token_refused")));
+  const wall = new Wall(api, { choose, attempt });
   try {
     const list = await api.calls();
-    page.api = api;
-    store(sessionStorage, TOKEN, token);
-    takeCalls(list.items);
+    Object.assign(page, { api, wall });
+    write("sessionStorage", TOKEN, token);
+    wall.takeCalls(list.items);
   } catch (error) {
     if (error.status === 401) return;
     if (error.status === 403) showGate(t("token_scope", { detail: error.message }));
@@ -97,19 +73,16 @@ async function enter(token) {
   }
   byId("gate").hidden = true;
   for (const id of ["desk", "tabs", "sign-out", "link"]) byId(id).hidden = false;
-  followWall();
-  loadSamples();
+  wall.open();
   const { callId } = readFragment();
   if (callId) choose(callId);
   else view.drawLink(page.link);
 }
 
 function closeAll() {
-  page.wallStream?.close();
+  page.wall?.close();
   page.stream?.close();
-  Object.assign(page, { api: null, wallStream: null, stream: null, model: null, samples: [], answer: undefined });
-  page.calls.clear();
-  page.wall.clear();
+  Object.assign(page, { api: null, wall: null, stream: null, model: null, answer: undefined });
   byId("call").dataset.chosen = "no";
   byId("help").hidden = true;
 }
@@ -124,57 +97,6 @@ async function attempt(work) {
   }
 }
 
-// ---- list of calls
-
-function takeCalls(items) {
-  for (const call of items) page.calls.set(call.call_id, call);
-  drawList();
-}
-
-function drawList() {
-  view.drawCalls(page.calls, page.wall, page.model?.callId, choose);
-}
-
-async function reloadList() {
-  const list = await page.api?.calls().catch(() => null);
-  if (list) takeCalls(list.items);
-}
-
-function followWall() {
-  page.wallStream = page.api.follow("/events", {
-    query: () => `?types=${encodeURIComponent(WALL_TYPES)}`,
-    // The wall does not replay: what happened while it was cut is in the list.
-    onOpen: reloadList,
-    onEvent: takeWallEvent,
-  });
-}
-
-function takeWallEvent(event) {
-  const seen = page.wall.get(event.call_id) ?? { alerts: 0 };
-  const call = page.calls.get(event.call_id);
-  if (event.data.call) page.calls.set(event.call_id, event.data.call);
-  else if (event.type === "call.ended" && call) page.calls.set(event.call_id, { ...call, state: "post", duration_ms: event.data.duration_ms });
-  else if (event.type === "risk.updated") seen.risk = event.data.escalation;
-  else if (event.type === "alert.raised") seen.alerts += 1;
-  else if (event.type === "alert.acknowledged" || event.type === "alert.resolved") seen.alerts = Math.max(0, seen.alerts - 1);
-  page.wall.set(event.call_id, seen);
-  drawList();
-}
-
-async function loadSamples() {
-  page.samples = (await attempt(() => page.api.samples())) ?? [];
-  view.drawSamples(page.samples, page.busySample, play);
-}
-
-async function play(sample) {
-  page.busySample = sample.id;
-  view.drawSamples(page.samples, page.busySample, play);
-  const started = await attempt(() => page.api.playSample(sample.id));
-  page.busySample = null;
-  view.drawSamples(page.samples, page.busySample, play);
-  if (started) await choose(started.call_id);
-}
-
 // ---- the chosen call
 
 async function choose(callId) {
@@ -183,7 +105,8 @@ async function choose(callId) {
   if (!call || page.api !== api) return;
   page.stream?.close();
   Object.assign(page, { model: new CallModel(call), chosenId: null, wrongId: null, answer: undefined });
-  page.calls.set(callId, call);
+  page.wall.chosenId = callId;
+  page.wall.update(call);
   history.replaceState(null, "", `#call=${callId}`);
   byId("call").dataset.chosen = "yes";
   byId("help").hidden = false;
@@ -272,6 +195,7 @@ function flush() {
   if (parts.has("call")) {
     view.drawHead(model);
     parts.add("after");
+    page.wall.update(model.call);
   }
   if (parts.has("risk")) view.drawRisk(model);
   if (parts.has("suggestions")) drawSuggestions();
@@ -287,8 +211,7 @@ function drawSuggestions() {
 
 function drawAll() {
   view.translate();
-  drawList();
-  view.drawSamples(page.samples, page.busySample, play);
+  page.wall?.draw();
   view.drawLink(page.link);
   const { model } = page;
   if (!model) return;
@@ -329,7 +252,7 @@ const actions = {
     });
     if (!done) return;
     page.marks.set(id, action);
-    store(sessionStorage, MARKS, JSON.stringify([...page.marks].slice(-500)));
+    write("sessionStorage", MARKS, JSON.stringify([...page.marks].slice(-500)));
     page.wrongId = null;
     page.chosenId = next;
     const inside = byId("suggestions-box").contains(document.activeElement) || document.activeElement === document.body;
@@ -421,15 +344,15 @@ function showTab(name) {
 function start() {
   initLanguage();
   try {
-    page.marks = new Map(JSON.parse(stored(sessionStorage, MARKS) ?? "[]"));
+    page.marks = new Map(JSON.parse(read("sessionStorage", MARKS) ?? "[]"));
   } catch {
     page.marks = new Map();
   }
-  page.keys = stored(localStorage, KEYS) !== "off";
+  page.keys = read("localStorage", KEYS) !== "off";
   byId("keys").checked = page.keys;
   byId("keys").addEventListener("change", (event) => {
     page.keys = event.target.checked;
-    store(localStorage, KEYS, page.keys ? "on" : "off");
+    write("localStorage", KEYS, page.keys ? "on" : "off");
   });
   byId("gate-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -456,11 +379,10 @@ function start() {
     if (token) enter(token);
     else if (callId && page.api && callId !== page.model?.callId) choose(callId);
   });
-  setInterval(() => page.api && reloadList(), LIST_EVERY_MS);
   showTab("calls");
   view.translate();
   const { token } = readFragment();
-  const known = token ?? stored(sessionStorage, TOKEN);
+  const known = token ?? read("sessionStorage", TOKEN);
   if (known) enter(known);
   else showGate();
 }

@@ -158,6 +158,7 @@ const HANDLERS = {
   },
   "call.ended": (model, data) => {
     model.ended = data;
+    model.call = { ...model.call, state: "post", duration_ms: data.duration_ms };
     return [...model.dropPartials(), { part: "call" }];
   },
   "transcript.partial": partial,

@@ -1,5 +1,6 @@
 // The words of the page, Mandarin and English, and how numbers and times are written.
 import { LABELS } from "./labels.js";
+import { read, write } from "./store.js";
 
 const STORE = "zhiyin.language";
 
@@ -155,24 +156,14 @@ export function language() {
 
 /** Takes the language that was chosen last, else the browser's. */
 export function initLanguage() {
-  let chosen = null;
-  try {
-    chosen = localStorage.getItem(STORE);
-  } catch {
-    // Storage may be forbidden; then the browser's language serves.
-  }
-  const wanted = chosen ?? navigator.languages?.find((tag) => /^(zh|en)\b/i.test(tag)) ?? "en";
+  const wanted = read("localStorage", STORE) ?? navigator.languages?.find((tag) => /^(zh|en)\b/i.test(tag)) ?? "en";
   column = /^zh/i.test(wanted) ? 0 : 1;
 }
 
 /** Changes between the two languages and remembers the choice. */
 export function switchLanguage() {
   column = 1 - column;
-  try {
-    localStorage.setItem(STORE, language());
-  } catch {
-    // Not remembered then.
-  }
+  write("localStorage", STORE, language());
 }
 
 /** A text of the page. */

@@ -111,8 +111,7 @@ function alertItem(model, alert, actions) {
   const byUtterance = new Map();
   for (const e of alert.evidence) byUtterance.set(e.utterance_id, [...(byUtterance.get(e.utterance_id) ?? []), e]);
   return h("li", { class: `alert level-${alert.level} ${open ? "" : "closed"}`, "data-alert": alert.alert_id },
-    h("span", { class: "level" }, t(`level_${alert.level}`)),
-    h("span", { class: "alert-title" }, alert.title,
+    h("span", { class: "alert-title" }, h("span", { class: "level" }, t(`level_${alert.level}`)), alert.title,
       alert.suggested_action ? h("span", { class: "hint" }, alert.suggested_action) : null),
     h("span", { class: "alert-where" },
       [...byUtterance].map(([id, spans]) => evidenceButton(model, id, spans, spans[0].start_ms, actions)),

@@ -25,20 +25,21 @@ export function callName(call) {
 }
 
 function callLine(call) {
-  return [call.queue, call.agent?.id, timeOfDay(call.started_at), call.duration_ms ? clock(call.duration_ms) : null].filter(Boolean).join(" · ");
+  const length = call.duration_ms ? clock(call.duration_ms) : null;
+  return [t(`state_${call.state}`), timeOfDay(call.started_at), length, call.queue].filter(Boolean).join(" · ");
 }
 
 function callItem(call, wall, chosenId, onChoose) {
   const open = OPEN_STATES.has(call.state);
   const seen = wall.get(call.call_id) ?? {};
   const risk = open && seen.risk !== undefined ? h("span", { class: `risk ${riskClass(seen.risk)}`, title: t("escalation") }, percent(seen.risk)) : null;
-  const alerts = seen.alerts > 0 ? h("span", { class: "count", title: t("alerts") }, `${seen.alerts}`) : null;
+  const alerts = seen.alerts?.size > 0 ? h("span", { class: "count", title: t("alerts") }, `${seen.alerts.size}`) : null;
   const properties = { type: "button", class: "call-item", "aria-current": call.call_id === chosenId ? "true" : null, onclick: () => onChoose(call.call_id), "data-call": call.call_id };
   return h("li", {}, h("button", properties,
     h("span", { class: `dot ${open ? "dot-live" : ""}`, "aria-hidden": "true" }),
     h("span", { class: "call-text" },
       h("span", { class: "call-name" }, callName(call)),
-      h("span", { class: "call-line" }, `${t(`state_${call.state}`)} · ${callLine(call)}`)),
+      h("span", { class: "call-line" }, callLine(call))),
     risk, alerts));
 }
 
@@ -83,14 +84,14 @@ function riskClass(risk) {
   return risk >= 0.33 ? "warn" : "good";
 }
 
-function meter(id, { value, low, high, text, tone, history }) {
+function meter(id, { value, low, high, text, spoken, tone, history }) {
   const box = byId(id);
   const share = value === null ? 0 : (value - low) / (high - low);
   const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: `bar-fill ${tone}` }));
   bar.firstChild.style.width = `${Math.round(share * 100)}%`;
   const gauge = h("span", {
     class: "gauge", role: "meter", "aria-label": t(id), "aria-valuemin": low, "aria-valuemax": high,
-    "aria-valuenow": value ?? low, "aria-valuetext": text,
+    "aria-valuenow": value ?? low, "aria-valuetext": spoken ?? text,
   }, bar);
   box.replaceChildren(
     h("span", { class: "meter-name" }, t(id)),
@@ -109,7 +110,8 @@ export function drawRisk(model) {
     tone: risk === null ? "" : riskClass(risk), history: model.risk.map((r) => r.escalation),
   });
   meter("satisfaction", {
-    value: mood, low: 1, high: 5, text: mood === null ? t("no_value") : t("of_five", { value: number(mood) }),
+    value: mood, low: 1, high: 5, text: mood === null ? t("no_value") : `${number(mood)} / 5`,
+    spoken: mood === null ? null : t("of_five", { value: number(mood) }),
     tone: mood === null ? "" : riskClass((5 - mood) / 4), history: model.risk.map((r) => r.predicted_satisfaction),
   });
 }
@@ -155,11 +157,12 @@ function words(utterance) {
   });
 }
 
-function badges(understanding) {
+function badges({ understanding, role }) {
   if (!understanding) return [];
   const found = [];
   const { emotion } = understanding;
-  if (emotion) {
+  // A calm agent is the rule and needs no badge.
+  if (emotion && (emotion.label !== "neutral" || laneOf(role) !== "agent")) {
     const name = label("emotion", emotion.label);
     const title = t("emotion_title", { label: name, valence: number(emotion.valence) });
     found.push(h("span", { class: `badge emotion ${valenceClass(emotion.valence)}`, title }, name));
@@ -183,7 +186,7 @@ function utteranceItem(utterance) {
   const valence = utterance.understanding?.emotion?.valence;
   const classes = ["utterance", `lane-${laneOf(utterance.role)}`, utterance.final ? "final" : "partial"];
   if (valence !== undefined) classes.push(valenceClass(valence));
-  const marks = badges(utterance.understanding);
+  const marks = badges(utterance);
   return h("li", { class: classes.join(" "), id: `u-${utterance.id}`, tabindex: "-1" },
     h("div", { class: "who" },
       h("span", { class: "role" }, role),
