@@ -119,7 +119,9 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let mut files = Vec::new();
     rust_files(&root.join("src"), &mut files);
     files.sort();
-    let path = |file: &Path| file.strip_prefix(root).unwrap().components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+    let path = |file: &Path| {
+        file.strip_prefix(root).unwrap().components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    };
     files.iter().map(|file| Source::new(&path(file), &std::fs::read_to_string(file).unwrap())).collect()
 });
 
@@ -148,7 +150,10 @@ fn wrong_imports(source: &Source) -> Vec<String> {
         for found in IMPORT.captures_iter(text) {
             let other = &found[1];
             if other == "{" {
-                complaints.push(format!("{}:{line}: `crate::{{…}}` hides which rooms are used; write one `use crate::room::…` for each", source.path));
+                complaints.push(format!(
+                    "{}:{line}: `crate::{{…}}` hides which rooms are used; write one `use crate::room::…` for each",
+                    source.path
+                ));
                 continue;
             }
             let agreed = AGREED.iter().any(|(from, to, _)| *from == room && *to == other);
@@ -169,9 +174,14 @@ fn wrong_imports(source: &Source) -> Vec<String> {
 fn out_of_place(source: &Source) -> Vec<String> {
     static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| KEPT_IN.iter().map(|(p, _, _)| Regex::new(p).unwrap()).collect());
     let mut complaints = Vec::new();
-    for ((_, name, places), pattern) in KEPT_IN.iter().zip(PATTERNS.iter()).filter(|((_, _, places), _)| !source.lies_in(places)) {
+    for ((_, name, places), pattern) in KEPT_IN.iter().zip(PATTERNS.iter()).filter(|((_, _, places), _)| !source.lies_in(places))
+    {
         for (line, _) in source.program().filter(|(_, text)| pattern.is_match(text)) {
-            complaints.push(format!("{}:{line}: {name} is kept in {}; use what these rooms offer instead", source.path, places.join(" and ")));
+            complaints.push(format!(
+                "{}:{line}: {name} is kept in {}; use what these rooms offer instead",
+                source.path,
+                places.join(" and ")
+            ));
         }
     }
     complaints
@@ -269,7 +279,8 @@ fn every_agreed_exception_is_still_used() {
         SOURCES.iter().filter(|s| s.room() == Some(from)).any(|s| s.program().any(|(_, text)| text.contains(&import)))
     };
     let unused = AGREED.iter().filter(|(from, to, _)| !used(from, to));
-    let complaints: Vec<String> = unused.map(|(from, to, _)| format!("src/{from}: no longer imports {to}; take the exception out")).collect();
+    let complaints: Vec<String> =
+        unused.map(|(from, to, _)| format!("src/{from}: no longer imports {to}; take the exception out")).collect();
     none(&complaints);
 }
 
@@ -284,7 +295,10 @@ fn the_checks_find_what_they_are_for() {
     assert_eq!(one(out_of_place, "src/quality/mod.rs", "println!();\neprint!();\naxum::serve();"), 3);
     assert_eq!(one(out_of_place, "src/asr/engine.rs", "use whisper_rs::WhisperContext;"), 1);
     assert_eq!(one(out_of_place, "src/app/service.rs", "let x = std::env::var(\"X\");"), 1);
-    assert_eq!(one(unfinished, "src/vad/mod.rs", &format!("// {}: later\n{}!()", ["TO", "DO"].concat(), ["to", "do"].concat())), 2);
+    assert_eq!(
+        one(unfinished, "src/vad/mod.rs", &format!("// {}: later\n{}!()", ["TO", "DO"].concat(), ["to", "do"].concat())),
+        2
+    );
     assert_eq!(one(misshapen, "src/vad/mod.rs", "mod x;"), 1);
     assert_eq!(one(misshapen, "src/vad/utils.rs", ""), 1);
     assert_eq!(one(misshapen, "src/vad/x.rs", &"\n".repeat(MAX_LINES + 1)), 1);
