@@ -30,6 +30,7 @@ export const TEXTS = {
   samples: ["示例通话", "Sample calls"],
   no_running: ["当前没有进行中的会话", "No call is running"],
   no_recent: ["还没有结束的会话", "No call has ended yet"],
+  unnamed_call: ["会话 {id}", "Call {id}"],
   play: ["播放", "Play"],
   play_sample: ["实时播放示例：{title}", "Play the sample in real time: {title}"],
   starting: ["启动中…", "Starting…"],

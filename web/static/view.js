@@ -21,7 +21,7 @@ export function translate() {
 /** What a call is called on the page. */
 export function callName(call) {
   const title = call.metadata?.title ?? call.external_id;
-  return title ? String(title) : `${t("calls")} …${call.call_id.slice(-6)}`;
+  return title ? String(title) : t("unnamed_call", { id: call.call_id.slice(-6) });
 }
 
 function callLine(call) {
