@@ -13,13 +13,13 @@ build: setup ## the one profile: release
 	cargo build --release
 
 web: build ## the live page in a real Chromium
-	scripts/setup.sh --e2e && npm --prefix tests/e2e ci && npm --prefix tests/e2e run unit && npm --prefix tests/e2e run live
+	scripts/setup.sh --e2e && scripts/e2e.sh
 
 lint: setup ## form and lints
 	cargo fmt --check && cargo clippy --release --all-targets -- -D warnings
 
 bench: build ## the figures of the README, one JSON object a line
-	$(ZHIYIN) bench start --json && $(ZHIYIN) bench encoder --json && $(ZHIYIN) bench live --calls 8 --json && $(ZHIYIN) bench live --chats 100 --json
+	$(ZHIYIN) bench start --json && $(ZHIYIN) bench encoder --json && $(ZHIYIN) bench quality --json && $(ZHIYIN) bench live --calls 8 --json && $(ZHIYIN) bench live --chats 100 --json
 
 models: build ## which models are here and whether they are whole
 	$(ZHIYIN) models list && $(ZHIYIN) models verify
