@@ -18,9 +18,9 @@ use super::sop::{self, SopFlows};
 use super::source::{Source, Spot};
 
 const MAX_CONDITIONS: usize = 200;
-const RULE_KEYS: [&str; 17] = [
+const RULE_KEYS: [&str; 16] = [
     "id", "name", "kind", "level", "tags", "version", "when", "evidence", "applies", "effective", "score", "live",
-    "review", "lists", "conditions", "tests", "note",
+    "review", "lists", "conditions", "tests",
 ];
 
 /// A file of rules.

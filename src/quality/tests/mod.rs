@@ -1,5 +1,6 @@
 mod language;
 mod laws;
+mod pack;
 mod scores;
 mod speed;
 
