@@ -7,6 +7,7 @@ With --calls DIR: the rendered sample calls, every turn cut by its reference tim
 
 import argparse
 import json
+import random
 import subprocess
 import tempfile
 import time
@@ -48,13 +49,23 @@ def transcribe(args: argparse.Namespace, language: str, clips: list[np.ndarray])
     return texts, took / (sum(len(c) for c in clips) / RATE_HZ + 0.4 * len(clips))
 
 
-def report(name: str, language: str, references: list[str], texts: list[str], speed: float, show: int) -> None:
+def record(args: argparse.Namespace, figure: str, value: float, unit: str, on: str) -> None:
+    """Appends a figure to the file of --record, from which `write_card.py` makes the card."""
+    if args.record:
+        with args.record.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"figure": figure, "value": round(value, 4), "unit": unit, "on": on}, ensure_ascii=False) + "\n")
+
+
+def report(args: argparse.Namespace, name: str, language: str, references: list[str], texts: list[str], speed: float) -> None:
     pairs = [(units(r, language), units(t, language)) for r, t in zip(references, texts)]
     wrong, total = sum(edit_distance(r, t) for r, t in pairs), sum(len(r) for r, _ in pairs)
     exact = sum(r == t for r, t in pairs) / len(pairs)
     measure = "WER" if language == "en" else "CER"
     print(f"{name:<20} {language} {len(pairs):4d} clips  {measure} {100 * wrong / total:5.1f} %  whole {100 * exact:3.0f} %  real-time factor {speed:.3f}", flush=True)
-    for reference, text in list(zip(references, texts))[:show]:
+    suffix = "" if args.noise_db is None else f"_noise_{args.noise_db:.0f}_db"
+    figure = f"{measure.lower()}_{language}_{name.removeprefix('test-').replace('-', '_')}{suffix}"
+    record(args, figure, wrong / total, "ratio", f"{len(pairs)} clips, {total} {'words' if language == 'en' else 'characters'}")
+    for reference, text in list(zip(references, texts))[: args.show]:
         print(f"      {reference}\n   -> {text}")
 
 
@@ -82,7 +93,7 @@ def corpus_sets(args: argparse.Namespace) -> None:
         items = items[: args.clips]
         clips = [x if args.noise_db is None else add_noise(x, args.noise_db, rng) for _, x in items]
         texts, speed = transcribe(args, language, clips)
-        report(split, language, [t for t, _ in items], texts, speed, args.show)
+        report(args, split, language, [t for t, _ in items], texts, speed)
 
 
 def non_speech(args: argparse.Namespace) -> None:
@@ -97,16 +108,15 @@ def non_speech(args: argparse.Namespace) -> None:
         "tones and keys": lambda: line.signal_tone(length),
     }
     for name, make in kinds.items():
-        clips = [np.asarray(make()) * 32767 for _ in range(30)]
+        clips = [np.asarray(make()) * 32767 for _ in range(min(30, args.clips))]
         texts = [t for language in ("en", "zh") for t in transcribe(args, language, clips)[0]]
         words = sum(len(units(t, "en" if t.isascii() else "zh")) for t in texts)
+        record(args, f"invented_words_{name.replace(' ', '_')}", words * 600 / (len(texts) * 8), "words per 10 min", f"{len(texts) * 8} s in 8 s pieces")
         print(f"{name:<20} {words * 600 / (len(texts) * 8):7.1f} invented words per 10 minutes of {len(texts) * 8} s; e.g. {[t for t in texts if t][:2]}", flush=True)
 
 
 def sample_calls(args: argparse.Namespace) -> None:
     """The sample calls: the turn's channel between its reference times."""
-    import random
-
     for path in sorted(args.calls.glob("*.json")):
         call = json.loads(path.read_text("utf-8"))
         audio, rate_hz = soundfile.read(path.with_suffix(".opus"), dtype="int16")
@@ -118,7 +128,7 @@ def sample_calls(args: argparse.Namespace) -> None:
             item = sentence(turn["text"], call["language"], "", random.Random(0))
             references.append(item.text if item else turn["text"])
         texts, speed = transcribe(args, call["language"], clips)
-        report(path.stem, call["language"], references, texts, speed, args.show)
+        report(args, "call-" + path.stem, call["language"], references, texts, speed)
 
 
 def main() -> None:
@@ -133,6 +143,7 @@ def main() -> None:
     parser.add_argument("--sets", default="", help="only these sets, comma separated")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--record", type=Path, help="append every figure to this JSON-lines file")
     args = parser.parse_args()
     args.transcribe = args.transcribe.resolve()
     if args.data:

@@ -38,9 +38,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data", "tiktoken", "mel", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="start from this earlier model file of the recipe (unpacked ggml)")
+    parser.add_argument("--init", type=Path, help="start from a checkpoint (.pt, same corpus) or an earlier unpacked model file of the recipe")
     parser.add_argument("--extra", type=Path, help="second corpus, read once at --extra-at of the time if it exists then")
     parser.add_argument("--extra-at", type=float, default=0.4)
+    parser.add_argument("--dialogue-weight", type=int, default=1, help="how often a clip of the sample dialogues counts")
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--batch-seconds", type=float, default=36, help="audio in a batch of one process")
     parser.add_argument("--lr", type=float, default=1.6e-3)
@@ -174,7 +175,11 @@ def work(rank: int, args: argparse.Namespace) -> None:
     train = [c for c in clips if c.split == "train"]
     validation = {lang: [c for c in clips if c.split == "validation" and c.language == lang][: args.check_clips] for lang in LANGUAGE_ID}
     model = build(train, tokeniser, ctc, mel)
-    fresh = warm_start(model, args.init) if args.init else []
+    fresh: list[str] = []
+    if args.init and args.init.suffix == ".pt":
+        model.load_state_dict(torch.load(args.init, weights_only=True)["weights"])
+    elif args.init:
+        fresh = warm_start(model, args.init)
     ctc.frozen = True
     rows = {token: row for row, token in enumerate(model.config.sub_vocabulary)}
     line = Line([c.samples for c in random.sample(train, 400)], rng)
@@ -213,6 +218,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
             sums = [0.0, 0.0]
         if ready and pending and progress > args.extra_at:
             train += [c for c in load_corpus(pending, tokeniser, ctc) if all(t in rows for t in c.tokens)]
+            train += [c for c in train if c.source == "dialogue"] * (args.dialogue_weight - 1)
             source, pending = batcher.batches(train, 0.6), None
             print(f"worker {rank}: {len(train)} clips with the extra corpus", flush=True)
         if minutes > next_check:
