@@ -4,6 +4,7 @@
 //! tells what each of these changed. A settled state that is not provisional equals the state after the end.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -352,13 +353,14 @@ impl LiveEvaluator {
     /// Looks at every open rule, and at rules that hit and may hit again.
     fn update(&mut self) -> Vec<LiveChange> {
         let mut changes = Vec::new();
+        let copies = OnceCell::new();
         for index in 0..self.progress.len() {
             let (state, provisional, results) = {
                 let progress = &self.progress[index];
                 if progress.settled && progress.state != RuleState::Hit {
                     continue;
                 }
-                let now = self.judge(index);
+                let now = self.judge(index, &copies);
                 (now.state, now.provisional, now.result)
             };
             changes.extend(self.note(index, state, provisional, results));
@@ -405,7 +407,8 @@ impl LiveEvaluator {
         Some(change)
     }
 
-    fn judge(&self, index: usize) -> Judged {
+    /// `copies` are the sentences as they would be if the call ended now, made for the first rule that asks.
+    fn judge(&self, index: usize, copies: &OnceCell<Vec<Sentence<'static>>>) -> Judged {
         let rule = &self.rules.rules()[index];
         let open = Judged { state: RuleState::Pending, provisional: false, result: None };
         match applies(&rule.applies, &self.head) {
@@ -431,7 +434,7 @@ impl LiveEvaluator {
         if rule.live.policy != Policy::Eager && !deadline_passed(&mut evaluation, &view) {
             return open;
         }
-        let as_ended = self.as_ended(index);
+        let as_ended = self.as_ended(index, copies);
         match as_ended.state {
             RuleState::Hit => Judged { state: RuleState::Hit, provisional: true, result: Some(as_ended) },
             _ => open,
@@ -439,13 +442,12 @@ impl LiveEvaluator {
     }
 
     /// The result as if the call ended now; nothing is remembered of it.
-    fn as_ended(&self, index: usize) -> RuleResult {
-        let turns: Vec<Sentence<'static>> = self
-            .turns
-            .iter()
-            .map(|t| self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false))
-            .collect();
-        let view = View { turns: &turns, ..self.view(true) };
+    fn as_ended(&self, index: usize, copies: &OnceCell<Vec<Sentence<'static>>>) -> RuleResult {
+        let copy = |t: &Sentence| {
+            self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false)
+        };
+        let turns = copies.get_or_init(|| self.turns.iter().map(copy).collect());
+        let view = View { turns, ..self.view(true) };
         result(&self.rules.rules()[index], self.rules.base(index), &view)
     }
 
