@@ -1,1 +1,10 @@
-fn main() { println!("{}", 1); }
+//! The program: parses the command line and dispatches.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use zhiyin::cli::Arguments;
+
+fn main() -> ExitCode {
+    zhiyin::cli::main(Arguments::parse())
+}

@@ -27,7 +27,7 @@ pub(super) enum TranscriptFormat {
 pub(super) fn render(conversation: &Conversation, format: TranscriptFormat) -> Response {
     match format {
         TranscriptFormat::Json => Json(conversation).into_response(),
-        TranscriptFormat::Text => plain(lines(&conversation.turns), "text/plain; charset=utf-8"),
+        TranscriptFormat::Text => plain(transcript_lines(&conversation.turns), "text/plain; charset=utf-8"),
         TranscriptFormat::Srt => plain(subtitles(&conversation.turns, false), "application/x-subrip; charset=utf-8"),
         TranscriptFormat::Vtt => plain(subtitles(&conversation.turns, true), "text/vtt; charset=utf-8"),
     }
@@ -37,12 +37,13 @@ fn plain(text: String, kind: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn lines(turns: &[Turn]) -> String {
+/// `role: text` lines.
+pub fn transcript_lines(turns: &[Turn]) -> String {
     turns.iter().map(|t| format!("{}: {}\n", t.role, t.text)).collect()
 }
 
 /// Cues whose times rise and do not overlap: a cue ends at the latest where the next one begins.
-fn subtitles(turns: &[Turn], vtt: bool) -> String {
+pub fn subtitles(turns: &[Turn], vtt: bool) -> String {
     let mut text = if vtt { "WEBVTT\n\n".to_owned() } else { String::new() };
     for (place, turn) in turns.iter().enumerate() {
         let start = turn.start_ms.unwrap_or(0);

@@ -22,7 +22,7 @@ pub(super) async fn guard(State(context): State<ApiContext>, path: Option<Matche
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
             }
-            request.extensions_mut().insert(*route);
+            request.extensions_mut().insert(route.clone());
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

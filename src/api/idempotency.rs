@@ -32,7 +32,7 @@ impl Drop for InProgress {
 
 /// Answers repeated requests from the store.
 pub(super) async fn idempotency(State(context): State<ApiContext>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<Route>().copied();
+    let route = request.extensions().get::<Route>().cloned();
     let principal = request.extensions().get::<Principal>().cloned();
     let key = request.headers().get("idempotency-key").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (Some(route), Some(principal)) = (route, principal) else { return next.run(request).await };

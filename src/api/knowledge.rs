@@ -55,7 +55,7 @@ pub(super) async fn create(
     Extension(principal): Extension<Principal>,
     Strict(content): Strict<DocumentContent>,
 ) -> Result<Response, Problem> {
-    let history = History::create(new_id(IdKind::Document), content, principal.token_id, Utc::now())?;
+    let history = History::create(new_id(IdKind::Document), content, &principal.token_id, Utc::now())?;
     let index_version = context.shelf.keep(vec![history.clone()]).await?;
     Ok(with_etag(StatusCode::CREATED, view(&history, index_version)?))
 }
@@ -118,7 +118,7 @@ pub(super) async fn put(
     if known.trim_matches('"') != newest.to_string() {
         return Err(Problem::new("version_conflict", format!("the newest version is {newest}; read it and try again")));
     }
-    history.revise(content, principal.token_id, Utc::now())?;
+    history.revise(content, &principal.token_id, Utc::now())?;
     let index_version = context.shelf.keep(vec![history.clone()]).await?;
     Ok(with_etag(StatusCode::OK, view(&history, index_version)?))
 }
@@ -176,7 +176,7 @@ pub(super) async fn transition(
         "submit" => history.submit(version, now)?,
         "publish" => history.publish(version, now)?,
         "archive" => history.archive(version, now)?,
-        "rollback" => drop(history.rollback(version, principal.token_id.clone(), now)?),
+        "rollback" => drop(history.rollback(version, &principal.token_id, now)?),
         _ => return Err(Problem::new("not_found", "known actions: submit, publish, archive, rollback")),
     }
     let index_version = context.shelf.keep(vec![history.clone()]).await?;

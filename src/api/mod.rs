@@ -35,6 +35,7 @@ mod suggestions;
 mod understand;
 mod web;
 
+pub use export::{subtitles, transcript_lines};
 pub use context::{ApiContext, SamplePlayer, TokenBook};
 pub use openapi::{event_schema, openapi};
 pub use problem::{Problem, ProblemItem};

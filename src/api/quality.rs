@@ -14,7 +14,7 @@ use crate::access::Principal;
 use crate::conversation::{CallId, Conversation};
 use crate::event::now_rfc3339;
 use crate::pipeline::{annotate, head_of, scorecard, spoken_in};
-use crate::quality::{check_rule, Scorecard};
+use crate::quality::{check_conversation, Rule, Scorecard, Severity};
 use crate::store::{ScoreRow, Write};
 
 /// A rule in brief.
@@ -23,7 +23,7 @@ pub(super) struct RuleView {
     rule_id: String,
     name: String,
     level: String,
-    version: u32,
+    version: u64,
     state: &'static str,
 }
 
@@ -31,10 +31,10 @@ pub(super) struct RuleView {
 #[utoipa::path(get, path = "/api/v1/quality/rules", tag = "quality", responses((status = 200, body = Vec<RuleView>)))]
 pub(super) async fn rules(State(context): State<ApiContext>) -> Json<Vec<RuleView>> {
     let view = context.hub.stages().rules.rules().iter().map(|rule| RuleView {
-        rule_id: rule.id().to_owned(),
-        name: rule.name().to_owned(),
-        level: serde_json::to_value(rule.level()).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
-        version: rule.version(),
+        rule_id: rule.id.clone(),
+        name: rule.title().to_owned(),
+        level: rule.level.name().to_owned(),
+        version: rule.version.unwrap_or(1),
         state: "published",
     });
     Json(view.collect())
@@ -52,8 +52,11 @@ pub(super) struct CheckRequest {
 /// Everything that is wrong with a rule, and what is doubtful.
 #[utoipa::path(post, path = "/api/v1/quality/rules/check", tag = "quality", request_body = CheckRequest, responses((status = 200, body = Object)))]
 pub(super) async fn check(Strict(request): Strict<CheckRequest>) -> Json<Value> {
-    let problems = check_rule(&request.rule);
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.is_error());
+    let problems = match Rule::from_json(&request.rule) {
+        Ok(rule) => rule.warnings,
+        Err(problems) => problems,
+    };
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.severity == Severity::Error);
     Json(serde_json::json!({ "errors": errors, "warnings": warnings }))
 }
 
@@ -80,19 +83,19 @@ pub(super) async fn score(
     Strict(request): Strict<ScoreRequest>,
 ) -> Result<Json<Scorecard>, Problem> {
     let stages = context.hub.stages().clone();
-    if request.scheme_id.as_deref().is_some_and(|id| id != stages.scheme.id()) {
-        return Err(Problem::invalid("/scheme_id", format!("the scheme in force is {}", stages.scheme.id())));
+    if request.scheme_id.as_deref().is_some_and(|id| id != stages.scheme.id) {
+        return Err(Problem::invalid("/scheme_id", format!("the scheme in force is {}", stages.scheme.id)));
     }
     let conversation = match (request.call_id, request.conversation) {
         (Some(call_id), None) => stored(&context, &principal, &call_id).await?,
         (None, Some(conversation)) => conversation,
         _ => return Err(Problem::invalid("", "give either call_id or conversation")),
     };
-    conversation.check_order().map_err(|m| Problem::invalid("/conversation/turns", m))?;
+    check_conversation(&conversation).map_err(|e| Problem::invalid("/conversation", e.to_string()))?;
     let worker = stages.clone();
     let scored = tokio::task::spawn_blocking(move || {
         let conversation = annotate(&worker, conversation)?;
-        Ok::<_, crate::pipeline::PipelineError>((scorecard(&worker, &conversation), conversation))
+        Ok::<_, crate::pipeline::PipelineError>((scorecard(&worker, &conversation)?, conversation))
     });
     let (card, conversation) = scored.await.map_err(|_| Problem::new("internal", "scoring was interrupted"))??;
     if request.persist {

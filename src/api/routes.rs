@@ -5,7 +5,7 @@ use axum::http::Method;
 use crate::access::{RateClass, Scope};
 
 /// What a route needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Method.
     pub method: Method,

@@ -46,7 +46,7 @@ impl From<KnowledgeError> for Problem {
         match &error {
             KnowledgeError::StateConflict { .. } => Self::new("state_conflict", error.to_string()),
             KnowledgeError::NoSuchVersion { .. } => Self::new("not_found", error.to_string()),
-            KnowledgeError::InvalidDocument { .. } | KnowledgeError::InvalidQuery { .. } => Self::new("invalid_value", error.to_string()),
+            KnowledgeError::InvalidDocument { .. } | KnowledgeError::InvalidSearch { .. } => Self::new("invalid_value", error.to_string()),
             _ => {
                 tracing::error!(%error, "knowledge");
                 Self::new("internal", "the knowledge base could not answer")
@@ -87,14 +87,7 @@ impl KnowledgeShelf {
     /// # Errors
     /// The store or the index failed.
     pub async fn keep(&self, histories: Vec<History>) -> Result<u64, ShelfError> {
-        let rows = histories.iter().map(|h| {
-            Write::Document(DocumentRow {
-                document_id: h.document_id.clone(),
-                changed_at: now_rfc3339(),
-                body: serde_json::to_string(h).unwrap_or_default(),
-            })
-        });
-        self.store.write(rows.collect()).await?;
+        self.keep_without_index(&histories).await?;
         let shelf = self.clone();
         let done = tokio::task::spawn_blocking(move || {
             for history in &histories {
@@ -106,6 +99,14 @@ impl KnowledgeShelf {
             Ok(shelf.index.index_version())
         });
         done.await.map_err(|_| ShelfError::Interrupted)?
+    }
+
+    /// Keeps documents without touching the index: a rebuild has to follow.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn keep_without_index(&self, histories: &[History]) -> Result<(), ShelfError> {
+        Ok(self.store.write(histories.iter().map(row).collect()).await?)
     }
 
     /// Removes a document and all its versions.
@@ -136,6 +137,14 @@ impl KnowledgeShelf {
         let encodings = self.encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
         Ok(encodings.into_iter().map(|e| e.embedding).collect())
     }
+}
+
+fn row(history: &History) -> Write {
+    Write::Document(DocumentRow {
+        document_id: history.document_id.clone(),
+        changed_at: now_rfc3339(),
+        body: serde_json::to_string(history).unwrap_or_default(),
+    })
 }
 
 fn history(row: &DocumentRow) -> Result<History, ShelfError> {

@@ -47,8 +47,9 @@ pub struct GateConfig {
     pub sure_log_probability: f32,
     /// Lowest share of voiced frames for a text that is less sure, 0 to 1.
     pub min_speech_ratio: f32,
-    /// Lowest mean probability of voice for a text that is less sure, 0 to 1.
-    pub min_speech_probability: f32,
+    /// Mean probability of voice from which `min_log_probability` is enough; at 0.5 `sure_log_probability` is asked for, and
+    /// in between what lies in between. 0.5 to 1.
+    pub clear_speech_probability: f32,
     /// Highest ratio of text length to its deflated length.
     pub max_compression: f32,
     /// Most times that a group of words may stand in a row.
@@ -61,10 +62,10 @@ impl Default for GateConfig {
     fn default() -> Self {
         Self {
             max_no_speech: 0.6,
-            min_log_probability: -1.4,
+            min_log_probability: -1.0,
             sure_log_probability: -0.35,
             min_speech_ratio: 0.4,
-            min_speech_probability: 0.45,
+            clear_speech_probability: 0.82,
             max_compression: 2.4,
             max_repeats: 4,
             max_words_per_s: 12.0,

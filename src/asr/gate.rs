@@ -56,8 +56,7 @@ pub fn judge(
     config: &GateConfig,
 ) -> Option<Rejection> {
     let sure = hypothesis.log_probability >= config.sure_log_probability;
-    let weak = evidence.speech_ratio < config.min_speech_ratio
-        || evidence.mean_probability < config.min_speech_probability;
+    let weak = evidence.speech_ratio < config.min_speech_ratio || hypothesis.log_probability < asked_for(evidence, config);
     let words_per_s = hypothesis.words.len() as f32 * 1_000.0 / duration_ms.max(200) as f32;
     if hypothesis.text.is_empty() {
         Some(Rejection::Empty)
@@ -76,6 +75,14 @@ pub fn judge(
     } else {
         None
     }
+}
+
+/// The log-probability that a text needs, by how much its audio sounds like a voice.
+fn asked_for(evidence: &SpeechEvidence, config: &GateConfig) -> f32 {
+    const DOUBTFUL: f32 = 0.5;
+    let clear = config.clear_speech_probability.max(DOUBTFUL + 0.01);
+    let clarity = ((evidence.mean_probability - DOUBTFUL) / (clear - DOUBTFUL)).clamp(0.0, 1.0);
+    config.sure_log_probability + clarity * (config.min_log_probability - config.sure_log_probability)
 }
 
 /// The longest run of one group of words, in groups. Digits may be said many times: a run of single words counts half.

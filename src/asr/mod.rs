@@ -48,4 +48,4 @@ pub use session::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, Se
 pub use whisper::WhisperEngine;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

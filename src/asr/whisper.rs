@@ -87,7 +87,11 @@ impl RecognizerEngine for WhisperEngine {
             state,
             parameters: parameters(&cancel),
             header: self.header,
-            end_of_text: self.context.token_eot(),
+            tokens: SpecialTokens {
+                end_of_text: self.context.token_eot(),
+                start: self.context.token_sot(),
+                no_speech: self.context.token_nosp(),
+            },
             cancel,
         }))
     }
@@ -137,12 +141,20 @@ fn parameters(cancel: &Arc<AtomicBool>) -> FullParams<'static, 'static> {
     parameters
 }
 
+/// Ids of the tokens that are no text.
+#[derive(Clone, Copy, Debug)]
+struct SpecialTokens {
+    /// Ids from this one on are no text.
+    end_of_text: i32,
+    start: i32,
+    no_speech: i32,
+}
+
 struct WhisperDecoder {
     state: WhisperState,
     parameters: FullParams<'static, 'static>,
     header: ModelHeader,
-    /// Ids from this one on are no text.
-    end_of_text: i32,
+    tokens: SpecialTokens,
     cancel: Arc<AtomicBool>,
 }
 
@@ -215,12 +227,25 @@ impl WhisperDecoder {
         Ok(languages.iter().map(|&l| (l, if total > 0.0 { of(l) / total } else { even })).collect())
     }
 
-    fn read(&self, samples: &[f32], language: Language) -> Result<Hypothesis, AsrError> {
+    /// Probability that nobody spoke in the segment decoded last: of that token right behind the start token.
+    ///
+    /// whisper.cpp's own figure is read from a row of logits that its greedy pass does not fill, so it depends on what
+    /// was decoded before.
+    fn no_speech(&mut self) -> Result<f32, AsrError> {
+        let failed = |error: whisper_rs::WhisperError| AsrError::Decoder { detail: error.to_string() };
+        self.state.decode(&[self.tokens.start], 0, 1).map_err(failed)?;
+        let logits = self.state.get_logits().map_err(failed)?;
+        let logits = &logits[..logits.len().min(self.header.n_vocab as usize)];
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+        let chosen = logits.get(self.tokens.no_speech as usize).map_or(0.0, |logit| (logit - highest).exp());
+        Ok(if total > 0.0 { chosen / total } else { 0.0 })
+    }
+
+    fn read(&mut self, samples: &[f32], language: Language) -> Result<Hypothesis, AsrError> {
         let unreadable = |error: whisper_rs::WhisperError| AsrError::Decoder { detail: error.to_string() };
         let mut tokens = Vec::new();
-        let mut no_speech = 0.0f32;
         for segment in self.state.as_iter() {
-            no_speech = no_speech.max(segment.no_speech_probability());
             for index in 0..segment.n_tokens() {
                 let Some(token) = segment.get_token(index) else { continue };
                 tokens.push(Token {
@@ -230,6 +255,7 @@ impl WhisperDecoder {
                 });
             }
         }
-        Ok(words::assemble(&tokens, samples, language, no_speech, |id| id < self.end_of_text))
+        let no_speech = if tokens.is_empty() { 1.0 } else { self.no_speech()? };
+        Ok(words::assemble(&tokens, samples, language, no_speech, |id| id < self.tokens.end_of_text))
     }
 }

@@ -16,6 +16,8 @@ const PAUSE_DB: f64 = 28.0;
 /// A border moves into a pause of at least this many steps, at most this many steps away.
 const MIN_PAUSE_STEPS: usize = 6;
 const REACH_STEPS: usize = 15;
+/// Shortest word in steps, where there is room.
+const MIN_WORD_STEPS: usize = 4;
 
 /// One token as the decoder gave it.
 #[derive(Clone, Debug)]
@@ -142,20 +144,20 @@ fn lay_out(weights: &[f64], samples: &[f32]) -> Vec<(i64, i64)> {
     };
     let first = loud.iter().position(|&is_loud| is_loud).unwrap_or(0);
     let last = loud.iter().rposition(|&is_loud| is_loud).map_or(loud.len(), |step| step + 1);
-    let mut borders = Vec::with_capacity(weights.len());
-    let mut passed = 0.0;
-    for weight in &weights[..weights.len() - 1] {
-        passed += weight;
-        let step = step_at(passed / total).unwrap_or(last);
-        borders.push(pause_near(&loud, step, first, last).unwrap_or((step, step)));
-    }
     let mut start = first;
+    let mut passed = 0.0;
     let mut times = Vec::with_capacity(weights.len());
-    for border in borders.into_iter().map(Some).chain([None]) {
-        let (end, next) = border.unwrap_or((last, last));
-        let end = end.max(start);
+    for (index, weight) in weights.iter().enumerate() {
+        passed += weight;
+        let earliest = (start + MIN_WORD_STEPS).min(last);
+        let (end, next) = if index + 1 == weights.len() {
+            (last, last)
+        } else {
+            let step = step_at(passed / total).unwrap_or(last).max(earliest);
+            pause_near(&loud, step, earliest, last).unwrap_or((step, step))
+        };
         times.push((start as i64 * STEP_MS, end as i64 * STEP_MS));
-        start = next.max(end);
+        start = next;
     }
     times
 }
@@ -167,9 +169,10 @@ fn loud_steps(samples: &[f32]) -> Vec<bool> {
     levels.iter().map(|level| *level > (loudest - PAUSE_DB).max(0.0)).collect()
 }
 
-/// The pause nearest to a step, as (its first step, the first step behind it), if one is within reach.
-fn pause_near(loud: &[bool], step: usize, first: usize, last: usize) -> Option<(usize, usize)> {
-    let from = step.saturating_sub(REACH_STEPS).max(first);
+/// The pause nearest to a step, as (its first step, the first step behind it), if one within reach begins at `earliest`
+/// or later.
+fn pause_near(loud: &[bool], step: usize, earliest: usize, last: usize) -> Option<(usize, usize)> {
+    let from = step.saturating_sub(REACH_STEPS).max(earliest);
     let to = (step + REACH_STEPS).min(last);
     let mut best: Option<(usize, (usize, usize))> = None;
     let mut at = from;
@@ -181,7 +184,7 @@ fn pause_near(loud: &[bool], step: usize, first: usize, last: usize) -> Option<(
         let start = loud[..at].iter().rposition(|&is_loud| is_loud).map_or(0, |before| before + 1);
         let end = loud[at..].iter().position(|&is_loud| is_loud).map_or(loud.len(), |after| at + after);
         let distance = step.abs_diff((start + end) / 2);
-        if end - start >= MIN_PAUSE_STEPS && best.is_none_or(|(nearest, _)| distance < nearest) {
+        if start >= earliest && end - start >= MIN_PAUSE_STEPS && best.is_none_or(|(nearest, _)| distance < nearest) {
             best = Some((distance, (start, end)));
         }
         at = end;

@@ -138,6 +138,7 @@ fn decode_with_symphonia(
     if container == "wav" && !options.allow_truncated {
         refuse_short_wav(&bytes)?;
     }
+    let bytes = if container == "wav" { with_extension_size(bytes) } else { bytes };
     let damaged = |error: Symphonia| match error {
         Symphonia::IoError(_) => AudioError::Truncated { container, expected: len as u64 + 1, got: len as u64, unit: "bytes" },
         Symphonia::Unsupported(what) => AudioError::UnsupportedCodec { container, codec: what.to_owned() },
@@ -224,6 +225,20 @@ fn read_track(
         }
     }
     Ok((channels, rate))
+}
+
+/// Telephone systems write G.711 with the short format chunk of PCM; the decoder wants the one with an extension size.
+fn with_extension_size(mut bytes: Vec<u8>) -> Vec<u8> {
+    const FORMAT: usize = 12;
+    let short = bytes.get(FORMAT..FORMAT + 8) == Some(b"fmt \x10\0\0\0");
+    let g711 = matches!(bytes.get(FORMAT + 8..FORMAT + 10), Some([6 | 7, 0]));
+    if short && g711 && bytes.len() >= FORMAT + 24 {
+        bytes[FORMAT + 4] = 18;
+        bytes.splice(FORMAT + 24..FORMAT + 24, [0, 0]);
+        let size = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]).saturating_add(2);
+        bytes[4..8].copy_from_slice(&size.to_le_bytes());
+    }
+    bytes
 }
 
 /// Refuses a WAV whose data chunk promises more bytes than there are. 0 and the largest value mean 'until the end'.

@@ -6,6 +6,8 @@ use super::AudioError;
 
 /// Frame of Opus in milliseconds.
 const OPUS_FRAME_MS: u32 = 20;
+/// Packets of one page: a second.
+const PACKETS_PER_PAGE: usize = 50;
 /// The clock of Opus granule positions in hertz (RFC 7845).
 const OPUS_CLOCK_HZ: u32 = 48_000;
 /// Largest packet that we let the encoder make, in bytes.
@@ -91,7 +93,12 @@ pub fn encode_ogg_opus(channels: &[Vec<f32>], rate_hz: u32, bitrate_bps: u32) ->
         let last = index + 1 == n_packets;
         let end_of_packet = ((index + 1) * per_packet) as u64 * u64::from(scale);
         let end_of_audio = frames as u64 * u64::from(scale) + u64::from(pre_skip);
-        let end = if last { PacketWriteEndInfo::EndStream } else { PacketWriteEndInfo::NormalPacket };
+        let end = match index {
+            _ if last => PacketWriteEndInfo::EndStream,
+            // a page a second, so that little is lost with the end of a file
+            _ if (index + 1) % PACKETS_PER_PAGE == 0 => PacketWriteEndInfo::EndPage,
+            _ => PacketWriteEndInfo::NormalPacket,
+        };
         write(&mut writer, packet, end, if last { end_of_audio } else { end_of_packet })?;
     }
     drop(writer);

@@ -307,3 +307,6 @@ fn print(text: &str) -> std::io::Result<()> {
         outcome => outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::registry::HubSettings;
+
 /// The product's files were not found.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -33,4 +35,10 @@ pub fn find_home() -> Result<PathBuf, HomeError> {
         looked_in.push(folder);
     }
     Err(HomeError { looked_in })
+}
+
+/// Where models come from, as the tools of the field are told: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`.
+pub fn hub_settings() -> HubSettings {
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !matches!(v.as_str(), "" | "0" | "false"));
+    HubSettings::from_environment_values(std::env::var("HF_ENDPOINT").ok(), std::env::var_os("HF_HOME").map(PathBuf::from), offline)
 }

@@ -15,7 +15,7 @@ mod home;
 mod settings;
 
 pub use error::{ConfigError, Problem};
-pub use home::{find_home, HomeError};
+pub use home::{find_home, hub_settings, HomeError};
 pub use settings::{
     AsrSettings, EncoderSettings, KnowledgeSettings, LimitSettings, LogSettings, QualitySettings, ServerSettings,
     Settings, StoreSettings, SuggestionSettings, SyncMode, VadSettings,

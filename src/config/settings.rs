@@ -57,8 +57,8 @@ pub struct StoreSettings {
     pub path: PathBuf,
     /// What survives: `normal` the death of the process, `full` loss of power too.
     pub sync: SyncMode,
-    /// Keep the audio of calls.
-    pub keep_recordings: bool,
+    /// Largest size of the database in MiB; 0: as large as the disk.
+    pub max_mib: u32,
 }
 
 /// How far a commit reaches.
@@ -79,8 +79,6 @@ pub struct AsrSettings {
     pub model: String,
     /// Decoders that run at once; 0 = one per core.
     pub decoders: usize,
-    /// Threads of each decoder.
-    pub threads: usize,
     /// New audio before the next partial, milliseconds.
     pub partial_every_ms: u64,
 }
@@ -137,10 +135,6 @@ pub struct LimitSettings {
     pub json_bytes: usize,
     /// Text message, code points.
     pub message_chars: usize,
-    /// Length of a call, hours.
-    pub call_hours: u64,
-    /// Uploaded recording for transcription, bytes.
-    pub upload_bytes: usize,
     /// Requests a second per token in class `control`.
     pub control_per_s: f64,
     /// Requests a second per token in class `search`.
@@ -174,13 +168,13 @@ impl Default for ServerSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { path: PathBuf::from("data"), sync: SyncMode::Normal, keep_recordings: true }
+        Self { path: PathBuf::from("data"), sync: SyncMode::Normal, max_mib: 0 }
     }
 }
 
 impl Default for AsrSettings {
     fn default() -> Self {
-        Self { model: "zhiyin-asr-small".into(), decoders: 0, threads: 1, partial_every_ms: 400 }
+        Self { model: "zhiyin-asr-small".into(), decoders: 0, partial_every_ms: 400 }
     }
 }
 
@@ -219,8 +213,6 @@ impl Default for LimitSettings {
         Self {
             json_bytes: 1 << 20,
             message_chars: 8_000,
-            call_hours: 8,
-            upload_bytes: 200 << 20,
             control_per_s: 50.0,
             search_per_s: 100.0,
             infer_per_s: 200.0,
@@ -301,7 +293,6 @@ impl Settings {
             "suggestions.min_score",
             "must lie in [0, 1]",
         );
-        require(self.asr.threads > 0, "asr.threads", "must be at least 1");
         require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");
         problems
     }

@@ -85,13 +85,13 @@ pub enum AudioLayout {
 }
 
 /// A value of the flat metadata map of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum MetadataValue {
     /// Yes or no.
     Bool(bool),
     /// A number.
-    Number(#[schema(value_type = f64)] serde_json::Number),
+    Number(serde_json::Number),
     /// A text.
     Text(String),
     /// A list of texts.
@@ -187,6 +187,7 @@ pub struct Conversation {
     pub hold: Option<Vec<[i64; 2]>>,
     /// Flat map of what the telephone system knows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
     pub metadata: BTreeMap<String, MetadataValue>,
     /// The turns, sorted by `start_ms`.
     #[serde(default)]
@@ -239,21 +240,6 @@ impl Conversation {
         let mut turns: Vec<Turn> = utterances.iter().map(|(u, a)| u.to_turn(a.as_ref())).collect();
         turns.sort_by_key(|turn| turn.start_ms);
         Conversation { turns, ..head }
-    }
-}
-
-impl Conversation {
-    /// Whether the turns are sorted by `start_ms`.
-    ///
-    /// # Errors
-    /// `turns_out_of_order` with the number of the first turn that begins before the one ahead of it.
-    pub fn check_order(&self) -> Result<(), String> {
-        let starts: Vec<(usize, i64)> =
-            self.turns.iter().enumerate().filter_map(|(n, t)| t.start_ms.map(|start| (n, start))).collect();
-        match starts.windows(2).find(|pair| pair[1].1 < pair[0].1) {
-            Some(pair) => Err(format!("turns_out_of_order: turn {} begins before the turn ahead of it", pair[1].0)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -358,7 +358,7 @@ pub struct AlertRaised {
     /// The rule.
     pub rule_id: String,
     /// Its version.
-    pub rule_version: u32,
+    pub rule_version: u64,
     /// Level.
     pub level: AlertLevel,
     /// Name of the rule.
@@ -388,8 +388,8 @@ pub struct QualityScored {
     pub score_id: String,
     /// Scheme.
     pub scheme_id: String,
-    /// Its version.
-    pub scheme_version: u32,
+    /// Its version, if it has one.
+    pub scheme_version: Option<u64>,
     /// `live` or `post`.
     pub clock: String,
     /// Total, `None` if nothing could be scored.

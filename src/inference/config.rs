@@ -10,7 +10,7 @@ use super::error::{InferenceError, fetch_again};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// Zhiyin's own: projections of the first state, of the mean and of the n-gram bag, summed, normalised, GELU.
+    /// Zhiyin's own: projections of the first state and of the mean, summed, normalised, GELU; the n-gram bag behind.
     Zhiyin,
     /// Mean of all states, as sentence-transformers.
     Mean,
@@ -22,7 +22,7 @@ pub enum Pooling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NgramConfig {
-    /// Rows of the table; a power of two.
+    /// Rows of the table; below 2^32.
     pub buckets: usize,
     /// Numbers per row.
     pub dim: usize,
@@ -118,11 +118,16 @@ impl ModelConfig {
             return Err("`ngrams` belongs to pooling `zhiyin` and to no other".to_owned());
         }
         match self.ngrams {
-            Some(n) if !n.buckets.is_power_of_two() || n.buckets < 2 || n.dim == 0 || n.max == 0 => {
-                Err("ngrams: buckets must be a power of two, dim and max at least 1".to_owned())
+            Some(n) if n.buckets == 0 || u32::try_from(n.buckets).is_err() || n.dim == 0 || n.max == 0 => {
+                Err("ngrams: buckets, dim and max must be at least 1, and buckets below 2^32".to_owned())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Numbers of a sentence vector: the state's, and those of the n-gram bag behind them.
+    pub fn sentence_size(&self) -> usize {
+        self.hidden_size + self.ngrams.map_or(0, |n| n.dim)
     }
 
     /// Position of the first token: RoBERTa's table begins behind its padding token.

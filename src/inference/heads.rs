@@ -9,7 +9,7 @@ use std::sync::Arc;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::config::read;
+use super::config::{ModelConfig, read};
 use super::error::{InferenceError, fetch_again};
 use super::kernels;
 use super::linear::{Epilogue, Linear};
@@ -224,7 +224,7 @@ impl Head {
 }
 
 /// All heads of a model folder; none when it has no `heads.toml`.
-pub(super) fn load_heads(dir: &Path, weights: &Weights, width: usize, version: &Arc<str>) -> Result<Vec<Arc<Head>>, InferenceError> {
+pub(super) fn load_heads(dir: &Path, weights: &Weights, config: &ModelConfig, version: &Arc<str>) -> Result<Vec<Arc<Head>>, InferenceError> {
     let path = dir.join("heads.toml");
     if !path.exists() {
         return Ok(Vec::new());
@@ -239,6 +239,7 @@ pub(super) fn load_heads(dir: &Path, weights: &Weights, width: usize, version: &
             return Err(InferenceError::Mismatch { fix: fetch_again(&path), path, what });
         }
         let head = from_weights(spec, weights)?;
+        let width = if head.spec.kind == HeadKind::Token { config.hidden_size } else { config.sentence_size() };
         if head.inputs() != width {
             return Err(weights.mismatch(format!("head `{}` reads {} numbers, the model gives {width}", head.spec.name, head.inputs())));
         }

@@ -18,6 +18,7 @@ use super::weights::Weights;
 pub struct EncoderModel {
     version: Arc<str>,
     hidden: usize,
+    sentence: usize,
     tokenizer: Tokenizer,
     trunk: Trunk,
     pool: Pool,
@@ -35,10 +36,12 @@ impl EncoderModel {
         let weights = Weights::open(&dir.join("model.safetensors"))?;
         let name = || dir.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
         let version: Arc<str> = config.version.clone().unwrap_or_else(name).into();
-        let heads = load_heads(dir, &weights, config.hidden_size, &version)?;
+        let trunk = Trunk::load(&weights, &config)?;
+        let heads = load_heads(dir, &weights, &config, &version)?;
         Ok(Self {
             hidden: config.hidden_size,
-            trunk: Trunk::load(&weights, &config)?,
+            sentence: config.sentence_size(),
+            trunk,
             pool: Pool::load(&weights, &config)?,
             heads: RwLock::new(Arc::new(heads)),
             version,
@@ -63,7 +66,7 @@ impl EncoderModel {
 
     /// Numbers of a sentence vector, which heads read.
     pub fn sentence_size(&self) -> usize {
-        self.hidden
+        self.sentence
     }
 
     /// The heads as they are now.
@@ -77,10 +80,11 @@ impl EncoderModel {
     /// # Errors
     /// When the head reads vectors of another width than the model gives.
     pub fn set_head(&self, head: Arc<Head>) -> Result<Option<Arc<Head>>, InferenceError> {
-        if head.inputs() != self.hidden {
+        let width = if head.spec().kind == HeadKind::Token { self.hidden } else { self.sentence };
+        if head.inputs() != width {
             return Err(InferenceError::Mismatch {
                 path: format!("head {}", head.spec().name).into(),
-                what: format!("it reads {} numbers, the model gives {}", head.inputs(), self.hidden),
+                what: format!("it reads {} numbers, the model gives {width}", head.inputs()),
                 fix: format!("train it on model {}", self.version),
             });
         }

@@ -9,6 +9,9 @@ use super::config::NgramConfig;
 /// 2^64 divided by the golden ratio, odd: the multiplier of Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// CJK Extension A begins here; what lies above is Chinese, Korean or rare enough.
+const FIRST_CHINESE: char = '\u{3400}';
+
 /// Code points of a text that are looked at.
 const MAX_CHARACTERS: usize = 512;
 
@@ -31,22 +34,28 @@ pub(super) fn bag_form(text: &str) -> Vec<char> {
     form
 }
 
-/// Calls `visit` with the bucket of every n-gram of 1 to `config.max` code points; not at all for a text without
-/// letters and digits.
+/// Calls `visit` with the bucket of every counted n-gram of 1 to `config.max` code points; not at all for a text
+/// without letters and digits. A single character counts only when it is Chinese, the longest n-grams only when they
+/// hold no Chinese: a Chinese character says as much as three or four letters.
 pub(super) fn buckets(text: &str, config: NgramConfig, mut visit: impl FnMut(usize)) {
     let form = bag_form(text);
     if form.iter().all(|&c| c == ' ') {
         return;
     }
-    let shift = 64 - config.buckets.trailing_zeros();
     for n in 1..=config.max {
         for window in form.windows(n) {
+            let chinese = window.iter().any(|&c| c >= FIRST_CHINESE);
+            if (n == 1 && !chinese) || (n > 1 && n == config.max && chinese) {
+                continue;
+            }
             let mut value = (n as u64).wrapping_mul(MULTIPLIER);
             for &c in window {
                 value = (value ^ u64::from(u32::from(c))).wrapping_mul(MULTIPLIER);
                 value ^= value >> 29;
             }
-            visit((value.wrapping_mul(MULTIPLIER) >> shift) as usize);
+            // The upper half, scaled to the number of buckets (Lemire, "Fast random integer generation in an interval").
+            let upper = value.wrapping_mul(MULTIPLIER) >> 32;
+            visit(((upper * config.buckets as u64) >> 32) as usize);
         }
     }
 }

@@ -11,7 +11,6 @@ use super::weights::Weights;
 struct Own {
     first: Linear,
     mean: Linear,
-    bag: Linear,
     norm: (Vec<f32>, Vec<f32>),
     ngrams: NgramConfig,
     table: Vec<f32>,
@@ -34,13 +33,10 @@ impl Pool {
         let hidden = config.hidden_size;
         let own = match config.ngrams {
             Some(ngrams) => {
-                let unbiased = |name: &str, inputs: usize| -> Result<Linear, InferenceError> {
-                    Ok(Linear::new(&weights.tensor(&format!("{name}.weight"), &[hidden, inputs])?, &vec![0.0; hidden]))
-                };
+                let mean = weights.tensor("pooler.mean.weight", &[hidden, hidden])?;
                 Some(Own {
                     first: weights.linear("pooler.first", hidden, hidden)?,
-                    mean: unbiased("pooler.mean", hidden)?,
-                    bag: unbiased("pooler.bag", ngrams.dim)?,
+                    mean: Linear::new(&mean, &vec![0.0; hidden]),
                     norm: weights.norm("pooler.norm", hidden)?,
                     ngrams,
                     table: weights.tensor("ngrams.table", &[ngrams.buckets, ngrams.dim])?,
@@ -66,15 +62,16 @@ impl Pool {
         let mut vector = vec![0.0; self.hidden];
         own.first.forward(first, 1, &mut vector, Epilogue::Store);
         own.mean.forward(&self.mean(states), 1, &mut vector, Epilogue::Add);
-        own.bag.forward(&own.bag_of(text), 1, &mut vector, Epilogue::Add);
         kernels::layer_norm(&mut vector, &own.norm.0, &own.norm.1, POOL_EPS);
         let width = vector.len();
         kernels::gelu(&mut vector, 1, width, width);
+        vector.extend(own.bag_of(text));
         vector
     }
 
-    /// The unit vector of a sentence vector.
+    /// The unit vector of a sentence vector; the n-gram bag has no part in it.
     pub(super) fn embedding(&self, sentence: &[f32]) -> Vec<f32> {
+        let sentence = &sentence[..self.hidden];
         let mut vector = match &self.embedding {
             Some(projection) => {
                 let mut out = vec![0.0; projection.outputs()];

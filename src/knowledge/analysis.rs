@@ -12,8 +12,22 @@ pub(super) fn word_terms(text: &str) -> Vec<String> {
     segment::tokens(text).iter().map(term_of).collect()
 }
 
-/// Neighbouring Chinese characters as pairs, across words; pairs with a function word in them say nothing and are left out.
+/// Neighbouring Chinese characters as pairs, across words, and neighbouring English content words. Pairs with a function
+/// word in them say nothing and are left out.
 pub(super) fn bigram_terms(text: &str) -> Vec<String> {
+    let mut pairs = character_pairs(text);
+    for line in text.lines() {
+        let stems: Vec<String> = segment::words(line)
+            .iter()
+            .filter(|token| !token.han && !segment::is_stop_word(&token.text))
+            .map(|token| segment::stem(&token.text))
+            .collect();
+        pairs.extend(stems.windows(2).map(|pair| pair.join(" ")));
+    }
+    pairs
+}
+
+fn character_pairs(text: &str) -> Vec<String> {
     han_runs(text)
         .iter()
         .flat_map(|run| run.windows(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>())

@@ -75,6 +75,9 @@ impl Cutter {
     }
 
     fn add(&mut self, line: String) {
+        if line.trim().is_empty() {
+            return; // nothing is left of a line of markup
+        }
         let line_width = width(&line);
         if self.used > 0 && self.used + line_width > self.limit {
             self.flush();

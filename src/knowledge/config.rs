@@ -22,6 +22,8 @@ pub struct KnowledgeConfig {
     pub weights: FieldWeights,
     /// Evidence in [0, 1] below which the lexical part also searches by sound.
     pub weak_below: f32,
+    /// Share of the best lexical evidence below which a passage is left out of the lexical ranking.
+    pub tail_below: f32,
     /// Candidates that each part contributes to the fusion.
     pub candidates: usize,
     /// How many passages of one document an answer may hold.
@@ -40,6 +42,7 @@ impl Default for KnowledgeConfig {
             fusion: Fusion::default(),
             weights: FieldWeights::default(),
             weak_below: 0.45,
+            tail_below: 0.3,
             candidates: 40,
             max_passages_per_document: 2,
             passage_width: 900,

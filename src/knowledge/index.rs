@@ -1,6 +1,7 @@
 //! The index: opens and rebuilds itself, writes documents, answers searches.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +94,9 @@ impl KnowledgeIndex {
         std::fs::create_dir_all(dir).map_err(|error| KnowledgeError::file(dir, error))?;
         let mut reason = check_format(dir, &config);
         let opened = match reason {
-            None => open_parts(dir, &config),
+            // damaged files may make the engines panic; that is an answer here, not the end of the process
+            None => catch_unwind(AssertUnwindSafe(|| open_parts(dir, &config)))
+                .unwrap_or_else(|_| Err(KnowledgeError::vector("a file is damaged"))),
             Some(_) => Err(KnowledgeError::vector("rebuild")),
         };
         let (lexical, vectors, snapshot) = match opened {

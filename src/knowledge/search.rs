@@ -16,6 +16,8 @@ use super::Result;
 
 /// Share of the evidence by words that counts beside evidence by sound.
 const WORDS_BESIDE_SOUND: f32 = 0.3;
+/// A score of a full match is evidence of 1 - exp(-1.6) = 0.8.
+const STEEPNESS: f32 = 1.6;
 
 type Conditions = Vec<(Occur, Box<dyn Query>)>;
 
@@ -76,7 +78,7 @@ impl KnowledgeIndex {
         let clauses = word_clauses(&found, fields, &config.weights);
         let hits = self.lexical.top(snapshot, clauses, conditions, config.candidates)?;
         let mut evidence: HashMap<DocAddress, f32> =
-            hits.iter().map(|(score, address)| (*address, share(*score, found.full))).collect();
+            hits.iter().map(|(score, address)| (*address, evidence_of(*score, found.full))).collect();
         let raw = hits.iter().map(|(score, address)| (*address, *score)).collect();
         let best = evidence.values().copied().fold(0.0, f32::max);
         let mut terms = found.terms.clone();
@@ -86,6 +88,8 @@ impl KnowledgeIndex {
         }
         let mut ranking: Vec<(DocAddress, f32)> = evidence.into_iter().collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let least = config.tail_below * ranking.first().map_or(0.0, |(_, best)| *best);
+        ranking.retain(|(_, score)| *score >= least);
         ranking.truncate(config.candidates);
         Ok(Lexical { ranking, raw, terms, full: found.full, by_sound })
     }
@@ -102,7 +106,7 @@ impl KnowledgeIndex {
         let sounds = sound_terms(snapshot, fields, parsed, &config.weights)?;
         for (score, address) in self.lexical.top(snapshot, sound_clauses(&sounds, fields), conditions, config.candidates)? {
             let words = evidence.get(&address).copied().unwrap_or(0.0);
-            let heard = config.weights.sound * share(score, sounds.full) + WORDS_BESIDE_SOUND * words;
+            let heard = config.weights.sound * evidence_of(score, sounds.full) + WORDS_BESIDE_SOUND * words;
             evidence.insert(address, words.max(heard.min(1.0)));
         }
         Ok(sounds)
@@ -196,8 +200,10 @@ impl KnowledgeIndex {
     }
 }
 
-fn share(score: f32, full: f32) -> f32 {
-    if full > 0.0 { (score / full).clamp(0.0, 1.0) } else { 0.0 }
+/// Evidence in [0, 1) from a BM25 score: 1 - exp(-[`STEEPNESS`] score / full). It grows with the score without end, so that
+/// it never makes two scores equal.
+fn evidence_of(score: f32, full: f32) -> f32 {
+    if full > 0.0 { 1.0 - (-STEEPNESS * score / full).exp() } else { 0.0 }
 }
 
 /// The filter of the vector side; the validity is left out where it excludes nothing.

@@ -10,8 +10,8 @@ use super::query::{ParsedQuery, TermSource};
 use super::synonym::Synonyms;
 use super::{Result, analysis};
 
-/// Share of the largest possible score that a passage earns which answers a query well; the divisor that makes a BM25
-/// score evidence in [0, 1]. Measured on the built-in articles.
+/// Share of the largest possible score that a passage earns which answers a query well; part of the divisor that makes a
+/// BM25 score evidence in [0, 1]. Measured on the built-in articles.
 const FULL_MATCH: f32 = 0.62;
 /// A word that no passage holds counts this much in the divisor.
 const UNKNOWN_SHARE: f32 = 0.5;
@@ -64,6 +64,7 @@ pub(super) fn query_terms(
     let documents = searcher.num_docs();
     let word_fields = [fields.body, fields.questions, fields.tag_words];
     let mut found = QueryTerms { bigrams: analysis::bigram_terms(&parsed.folded), ..QueryTerms::default() };
+    let mut corrected = parsed.folded.clone();
     for word in &parsed.words {
         let count = holding(searcher, &word_fields, &word.term)?;
         let term_idf = idf(documents, count);
@@ -76,15 +77,19 @@ pub(super) fn query_terms(
             found.full += term_idf * UNKNOWN_SHARE;
             for correction in corrections(&snapshot.vocabulary, &word.term).into_iter().filter(|_| !word.han) {
                 let idf = idf(documents, holding(searcher, &word_fields, &correction)?);
+                corrected.push(' ');
+                corrected.push_str(&correction);
                 found.terms.push(QueryTerm { term: correction, source: TermSource::Typo, weight: weights.typo, idf });
             }
         }
     }
-    for (_, expansions) in synonyms.expand(&parsed.folded) {
+    for (_, expansions) in synonyms.expand(&corrected) {
+        // many names for one thing must not outweigh the rest of the query
+        let weight = weights.synonym / (expansions.len() as f32).sqrt();
         for term in expansions.iter().flat_map(|text| analysis::word_terms(text)) {
             if !found.terms.iter().any(|other| other.term == term) && !crate::text::segment::is_stop_word(&term) {
                 let idf = idf(documents, holding(searcher, &word_fields, &term)?);
-                found.terms.push(QueryTerm { term, source: TermSource::Synonym, weight: weights.synonym, idf });
+                found.terms.push(QueryTerm { term, source: TermSource::Synonym, weight, idf });
             }
         }
     }

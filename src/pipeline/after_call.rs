@@ -4,7 +4,7 @@ use super::{PipelineError, Stages};
 use crate::conversation::{new_id, Conversation, IdKind, Language};
 use crate::event::{Call, CallState, Draft, EventBody, EventSink, QualityScored, Record};
 use crate::insight::summarise;
-use crate::quality::{score, Models, RuleState, Scorecard};
+use crate::quality::{score, RuleState, Scorecard};
 
 /// Scores and summarises a finished conversation and closes its log with `call.completed`.
 ///
@@ -27,7 +27,7 @@ pub async fn finish(
         drafts.push(Draft::new(at_ms, EventBody::SummaryReady(summarise(&conversation, language))));
     }
     if stages.spec.has("score") && !conversation.turns.is_empty() {
-        let card = scorecard(stages, &conversation);
+        let card = scorecard(stages, &conversation)?;
         records.push(record(&card, &conversation));
         drafts.push(Draft::new(at_ms, EventBody::QualityScored(in_brief(&card))));
     }
@@ -38,10 +38,11 @@ pub async fn finish(
 }
 
 /// The scorecard of an annotated conversation with the rules and scheme of these stages.
-pub fn scorecard(stages: &Stages, conversation: &Conversation) -> Scorecard {
-    let encoder = stages.encoder.clone();
-    let models = Models::with_encoder(move |text: &str| encoder.encode(text).ok().map(|e| e.embedding));
-    score(&new_id(IdKind::Score), conversation, &stages.rules, &stages.scheme, &models)
+///
+/// # Errors
+/// The conversation is not of its form (turns out of order, too many turns).
+pub fn scorecard(stages: &Stages, conversation: &Conversation) -> Result<Scorecard, PipelineError> {
+    Ok(score(&new_id(IdKind::Score), conversation, &stages.rules, &stages.scheme, &stages.models)?)
 }
 
 fn in_brief(card: &Scorecard) -> QualityScored {
@@ -53,7 +54,7 @@ fn in_brief(card: &Scorecard) -> QualityScored {
         total: card.total,
         max: card.max,
         fatal: card.fatal.clone(),
-        n_hits: card.results.iter().filter(|r| r.state == RuleState::Hit).count(),
+        n_hits: card.results.iter().filter(|r| r.result.state == RuleState::Hit).count(),
         n_pending: 0,
         changed_hits: Vec::new(),
     }

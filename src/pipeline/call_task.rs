@@ -137,7 +137,7 @@ impl CallTask {
         }
     }
 
-    async fn append(&self, drafts: Vec<Draft>) -> Result<(), SinkError> {
+    async fn append(&mut self, drafts: Vec<Draft>) -> Result<(), SinkError> {
         if !drafts.is_empty() {
             self.sink.append(&self.desk.call().call_id, drafts, Vec::new()).await?;
         }
@@ -210,7 +210,7 @@ impl CallTask {
 
     async fn attach(&mut self, attach: Attach) -> Result<AudioReady, PipelineError> {
         let engine = self.stages.recogniser.clone();
-        let ready = self.ears.attach(attach, engine.as_deref(), self.desk.call())?;
+        let ready = self.ears.attach(attach, engine.as_ref(), self.desk.call())?;
         self.lost_at = None;
         self.go_live().await?;
         Ok(ready)
@@ -247,9 +247,18 @@ impl CallTask {
     async fn take_heard(&mut self, heard: Heard) -> Result<(), PipelineError> {
         match heard {
             Heard::Partial(draft) => self.sink.show(&self.desk.call().call_id, draft),
-            Heard::Started { role, start_ms, draft } => {
+            Heard::Started { utterance_id, role, start_ms, draft } => {
                 let mut drafts = vec![draft];
-                drafts.extend(self.desk.speech_started(role, start_ms));
+                drafts.extend(self.desk.speech_started(&utterance_id, role, start_ms));
+                self.append(drafts).await?;
+            }
+            Heard::Dropped { utterance_id, at_ms, draft } => {
+                if draft.body.is_durable() {
+                    self.append(vec![draft]).await?;
+                } else {
+                    self.sink.show(&self.desk.call().call_id, draft);
+                }
+                let drafts = self.desk.speech_dropped(&utterance_id, at_ms);
                 self.append(drafts).await?;
             }
             Heard::Notice(draft) => self.append(vec![draft]).await?,

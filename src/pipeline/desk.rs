@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::{PipelineError, Stages};
 use crate::assist::{wants_search, Advisor, Found, Moment};
 use crate::conversation::{
-    new_id, Conversation, IdKind, Language, Role, Turn, Understanding, Utterance, VoiceReading,
+    new_id, Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading,
 };
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
-use crate::quality::{Level, LiveChange, LiveEvaluator};
+use crate::quality::{LiveChange, LiveEvaluator, Span, Verdict};
 
 /// Milliseconds of the call between two risk events.
 const RISK_EVERY_MS: i64 = 5_000;
@@ -35,7 +35,7 @@ pub struct Desk {
 impl Desk {
     /// The desk of a new call.
     pub fn new(stages: Arc<Stages>, call: Call) -> Self {
-        let rules = LiveEvaluator::new(Arc::clone(&stages.rules), head_of(&call));
+        let rules = LiveEvaluator::new(Arc::clone(&stages.rules), &head_of(&call), stages.models.clone());
         let advisor = Advisor::new(stages.advisor, stages.templates.clone());
         Self {
             advisor,
@@ -68,6 +68,8 @@ impl Desk {
 
     /// Takes an utterance back that was understood in an earlier life of the process.
     pub fn restore(&mut self, utterance: Utterance, understanding: Option<Understanding>) {
+        // What it changed was told then.
+        drop(self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(understanding.as_ref()), true));
         if utterance.role == Role::Customer {
             self.previous_customer = Some(utterance.text.clone());
         }
@@ -86,9 +88,8 @@ impl Desk {
         let understood = match self.stages.understand(&utterance, reading, arousal).await {
             Ok(understood) => understood,
             Err(error) => {
-                let turn = utterance.to_turn(None);
+                self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(None), true);
                 self.spoken.push((utterance, None));
-                self.rules.final_turn(turn);
                 return Err(error);
             }
         };
@@ -99,7 +100,8 @@ impl Desk {
             drafts.extend(self.suggest(&utterance, &understanding, understood.encoding.embedding).await);
         }
         if self.stages.spec.has("rules") {
-            let changes = self.rules.final_turn(utterance.to_turn(Some(&understanding)));
+            let turn = utterance.to_turn(Some(&understanding));
+            let changes = self.rules.final_turn(utterance.utterance_id.as_str(), turn, true);
             drafts.extend(self.alerts(at_ms, changes));
         }
         let conduct: Vec<&str> = understanding.conduct.iter().map(|c| c.label.as_str()).collect();
@@ -145,9 +147,15 @@ impl Desk {
     }
 
     /// Somebody began to speak: a deadline waits for what he says.
-    pub fn speech_started(&mut self, role: Role, start_ms: i64) -> Vec<Draft> {
-        let changes = self.rules.speech_started(role, start_ms);
+    pub fn speech_started(&mut self, utterance_id: &UtteranceId, role: Role, start_ms: i64) -> Vec<Draft> {
+        let changes = self.rules.speech_started(utterance_id.as_str(), role, start_ms);
         self.alerts(start_ms, changes)
+    }
+
+    /// What began was no speech after all.
+    pub fn speech_dropped(&mut self, utterance_id: &UtteranceId, at_ms: i64) -> Vec<Draft> {
+        let changes = self.rules.speech_dropped(utterance_id.as_str());
+        self.alerts(at_ms, changes)
     }
 
     /// Everything before this place in the recording is final.
@@ -182,48 +190,42 @@ impl Desk {
     }
 
     fn alert(&mut self, at_ms: i64, change: LiveChange) -> Option<Draft> {
-        let rule = self.stages.rules.rule(&change.rule)?;
-        if !change.raised {
+        if change.verdict == Some(Verdict::Retracted) {
             let alert_id = self.open_alerts.remove(&change.rule)?;
             let body = EventBody::AlertResolved { alert_id, reason: ResolveReason::Retracted, by: None, note: None };
             return Some(Draft::new(at_ms, body));
         }
-        let level = match rule.level() {
-            Level::Serious => AlertLevel::Critical,
-            Level::Medium => AlertLevel::Warning,
-            Level::Light => AlertLevel::Info,
+        if !change.alert {
+            return None;
+        }
+        let rule = self.stages.rules.rule(&change.rule)?;
+        let level = match change.level {
+            "critical" => AlertLevel::Critical,
+            "warning" => AlertLevel::Warning,
+            _ => AlertLevel::Info,
         };
-        let evidence = change.evidence.iter().filter_map(|span| self.evidence(span.turn, span.start, span.end)).collect();
+        let conversation = self.rules.conversation();
+        let evidence = change.hits.iter().flat_map(|hit| &hit.spans).filter_map(|span| evidence(&conversation, *span)).collect();
         let alert_id = new_id(IdKind::Alert);
-        self.open_alerts.insert(change.rule.clone(), alert_id.clone());
         let body = AlertRaised {
-            alert_id,
-            rule_id: change.rule.clone(),
-            rule_version: rule.version(),
+            alert_id: alert_id.clone(),
+            rule_id: rule.id.clone(),
+            rule_version: rule.version.unwrap_or(1),
             level,
-            title: rule.name().to_owned(),
+            title: rule.title().to_owned(),
             evidence,
             dedup_key: format!("{}:{}", self.call.call_id, change.rule),
             suggested_action: None,
         };
+        self.open_alerts.insert(change.rule, alert_id);
+        metrics::counter!("zhiyin_alerts_total", "level" => change.level).increment(1);
         Some(Draft::new(at_ms, EventBody::AlertRaised(body)))
-    }
-
-    fn evidence(&self, turn: usize, start: usize, end: usize) -> Option<AlertEvidence> {
-        let turn: &Turn = self.rules.turns().get(turn)?;
-        Some(AlertEvidence {
-            utterance_id: turn.id.clone()?,
-            start,
-            end,
-            start_ms: turn.start_ms.unwrap_or(0),
-            end_ms: turn.end_ms.unwrap_or(0),
-        })
     }
 
     /// The call is over: what was raised only for the time being is settled.
     pub fn end(&mut self) -> Vec<Draft> {
         let duration_ms = self.call.duration_ms.unwrap_or(0);
-        let changes = self.rules.end(duration_ms);
+        let (_, changes) = self.rules.end(self.call.duration_ms, self.call.hangup_by);
         self.alerts(duration_ms, changes)
     }
 
@@ -231,6 +233,17 @@ impl Desk {
     pub fn conversation(&self) -> Conversation {
         Conversation::from_utterances(head_of(&self.call), &self.spoken)
     }
+}
+
+fn evidence(conversation: &Conversation, span: Span) -> Option<AlertEvidence> {
+    let turn = conversation.turns.get(span.turn)?;
+    Some(AlertEvidence {
+        utterance_id: turn.id.clone()?,
+        start: span.start,
+        end: span.end,
+        start_ms: turn.start_ms.unwrap_or(0),
+        end_ms: turn.end_ms.unwrap_or(0),
+    })
 }
 
 /// Everything of a call but its turns, as the interchange form has it.

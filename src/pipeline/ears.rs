@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::listen::{Listener, ListenerConfig};
 use super::PipelineError;
 use crate::asr::{AsrEvent, CallLanguage, Engine, FinalTranscript, PartialPolicy, SessionConfig};
-use crate::conversation::{Role, Utterance};
+use crate::conversation::{Role, TimeSpan, Utterance, UtteranceId};
 use crate::emotion::VoiceSample;
 use crate::event::{
     Call, ChannelSpec, Draft, EventBody, StageNotice, Timings, TranscriptFinal, TranscriptPartial,
@@ -96,10 +96,21 @@ pub(super) enum Heard {
     Partial(Draft),
     /// Somebody began to speak.
     Started {
+        /// Its name.
+        utterance_id: UtteranceId,
         /// Who.
         role: Role,
         /// When.
         start_ms: i64,
+        /// The event.
+        draft: Draft,
+    },
+    /// What began has no words.
+    Dropped {
+        /// Its name.
+        utterance_id: UtteranceId,
+        /// Its end.
+        at_ms: i64,
         /// The event.
         draft: Draft,
     },
@@ -243,7 +254,7 @@ impl Ears {
 
     pub(super) fn gap(&mut self, writer: u64, index: Option<u16>, duration_ms: u64) {
         if self.writers.contains_key(&writer) {
-            self.each(index, |l| l.gap(duration_ms as i64));
+            self.each(index, |l| l.gap(duration_ms));
         }
     }
 
@@ -348,7 +359,7 @@ impl Ears {
             let of = |f: fn(&super::listen::Progress) -> i64| {
                 writer.channels.iter().filter_map(|i| self.channels.get(i)).map(move |c| f(&c.listener.progress()))
             };
-            let lag_ms = of(|p| p.lag_ms).max().unwrap_or(0);
+            let lag_ms = of(|p| p.lag_ms as i64).max().unwrap_or(0);
             metrics::histogram!("zhiyin_asr_lag_seconds").record(lag_ms as f64 / 1_000.0);
             let _ = writer.notices.send(AudioNotice::Ack {
                 received_ms: of(|p| p.received_ms).min().unwrap_or(0),
@@ -430,11 +441,11 @@ impl Channel {
     fn heard(&mut self, channel_index: u16, event: AsrEvent) -> Heard {
         let role = self.role;
         match event {
-            AsrEvent::SpeechStarted { start_ms, .. } => {
+            AsrEvent::SpeechStarted { utterance_id, start_ms } => {
                 let body = EventBody::SpeechStarted { channel_index, role, start_ms };
-                Heard::Started { role, start_ms, draft: Draft::new(start_ms, body) }
+                Heard::Started { utterance_id, role, start_ms, draft: Draft::new(start_ms, body) }
             }
-            AsrEvent::SpeechEnded { start_ms, end_ms, endpoint, .. } => {
+            AsrEvent::SpeechEnded { span: TimeSpan { start_ms, end_ms }, endpoint, .. } => {
                 let endpoint = endpoint.name().to_owned();
                 Heard::Notice(Draft::new(end_ms, EventBody::SpeechEnded { channel_index, role, start_ms, end_ms, endpoint }))
             }
@@ -449,14 +460,14 @@ impl Channel {
                     end_ms: p.end_ms,
                     text: p.text,
                     stable_chars: p.stable_chars,
-                    language: p.language.name().to_owned(),
+                    language: p.language,
                 };
                 Heard::Partial(Draft::new(partial.end_ms, EventBody::TranscriptPartial(partial)))
             }
             // No words after all: an empty partial takes the words so far from the screens.
-            AsrEvent::Discarded { utterance_id, start_ms, end_ms, .. } => {
+            AsrEvent::Discarded { utterance_id, span: TimeSpan { start_ms, end_ms }, .. } => {
                 let partial = TranscriptPartial {
-                    utterance_id,
+                    utterance_id: utterance_id.clone(),
                     rev: self.last_rev + 1,
                     channel_index,
                     role,
@@ -466,9 +477,10 @@ impl Channel {
                     stable_chars: 0,
                     language: String::new(),
                 };
-                Heard::Partial(Draft::new(end_ms, EventBody::TranscriptPartial(partial)))
+                let draft = Draft::new(end_ms, EventBody::TranscriptPartial(partial));
+                Heard::Dropped { utterance_id, at_ms: end_ms, draft }
             }
-            AsrEvent::Failed { start_ms, end_ms, .. } => {
+            AsrEvent::Failed { utterance_id, span: TimeSpan { start_ms, end_ms } } => {
                 let notice = StageNotice {
                     stage: "listen".into(),
                     level: 0,
@@ -477,7 +489,8 @@ impl Channel {
                     n_dropped: 1,
                     since_ms: start_ms,
                 };
-                Heard::Notice(Draft::new(end_ms, EventBody::StageDegraded(notice)))
+                let draft = Draft::new(end_ms, EventBody::StageDegraded(notice));
+                Heard::Dropped { utterance_id, at_ms: end_ms, draft }
             }
             AsrEvent::Final(transcript) => self.heard_final(channel_index, *transcript),
         }

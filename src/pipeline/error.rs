@@ -32,6 +32,9 @@ pub enum PipelineError {
     /// The recogniser failed.
     #[error("recogniser: {0}")]
     Recogniser(#[from] crate::asr::AsrError),
+    /// A conversation cannot be scored.
+    #[error(transparent)]
+    Conversation(#[from] crate::quality::ConversationError),
     /// A channel cannot be heard.
     #[error(transparent)]
     Listen(#[from] super::listen::ListenError),

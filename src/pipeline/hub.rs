@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::call_task::{CallTask, Command, Ending, NewMessage, MAILBOX_CAPACITY};
-use super::desk::Desk;
+use super::after_call::finish;
+use super::desk::{head_of, Desk};
 use super::ears::{Attach, AudioReady, Ears};
 use super::{PipelineError, Stages};
-use crate::conversation::{CallId, Channel, TimeSpan, Understanding, Utterance};
+use crate::conversation::{CallId, Channel, Conversation, TimeSpan, Understanding, Utterance};
 use crate::event::{Call, Draft, Event, EventBody, EventSink};
 use crate::vad::VadConfig;
 
@@ -125,6 +126,15 @@ impl Hub {
             desk.restore(utterance, understanding);
         }
         self.run(desk, mailbox, Some(Instant::now() + self.shared.config.resume_grace));
+    }
+
+    /// Finishes a call that had ended when the process died: score, summary, last event.
+    ///
+    /// # Errors
+    /// The events could not be kept.
+    pub async fn complete(&self, call: &Call, events: &[Event]) -> Result<(), PipelineError> {
+        let conversation = Conversation::from_utterances(head_of(call), &spoken_in(events));
+        finish(&self.shared.stages, self.shared.sink.as_ref(), call, conversation).await
     }
 
     fn run(&self, desk: Desk, mailbox: mpsc::Receiver<Command>, lost_at: Option<Instant>) {

@@ -279,3 +279,7 @@ impl Listener {
         SegmentTimes { capture_ms: capture_ms.min(total_ms), vad_ms: total_ms.saturating_sub(capture_ms), decided_at }
     }
 }
+
+#[cfg(test)]
+#[path = "listen_tests.rs"]
+mod tests;

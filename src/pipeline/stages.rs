@@ -13,7 +13,7 @@ use crate::emotion;
 use crate::inference::{Encoder, Encoding};
 use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
 use crate::nlu::Reader;
-use crate::quality::{RuleSet, Scheme};
+use crate::quality::{Models, RuleSet, Scheme};
 use crate::text::itn::Itn;
 
 /// Shared parts of all pipelines. Parts that are absent leave their stage out; the pipeline goes on.
@@ -36,8 +36,10 @@ pub struct Stages {
     pub rules: Arc<RuleSet>,
     /// How rules become a score.
     pub scheme: Arc<Scheme>,
+    /// What rules may ask: similarity by the encoder.
+    pub models: Models,
     /// The recogniser; `None`: text only.
-    pub recogniser: Option<Arc<Engine>>,
+    pub recogniser: Option<Engine>,
 }
 
 /// An utterance understood, with the encoding that knowledge search goes on with.
@@ -109,12 +111,11 @@ impl Stages {
     pub async fn search(&self, query: String, vector: Option<Vec<f32>>, queue: Option<String>, language: Language) -> SearchResponse {
         let index = Arc::clone(&self.knowledge);
         let request = SearchRequest {
-            query,
             top_k: 4,
             mode: SearchMode::Hybrid,
             languages: vec![language],
             filters: crate::knowledge::Filters { queues: queue.into_iter().collect(), ..Default::default() },
-            ..SearchRequest::default()
+            ..SearchRequest::new(query)
         };
         let found = tokio::task::spawn_blocking(move || index.search(&request, vector.as_deref())).await;
         match found {

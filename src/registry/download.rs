@@ -121,12 +121,17 @@ impl Downloader {
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Passing(what)) => {
                     part.flush().await?;
-                    (vain, pause) = if part.bytes() > before { (0, FIRST_PAUSE) } else { (vain + 1, pause * 2) };
+                    if part.bytes() > before {
+                        (vain, pause) = (0, FIRST_PAUSE);
+                    } else {
+                        vain += 1;
+                    }
                     if vain == MAX_VAIN_ATTEMPTS {
                         return Err(given_up(url, what, part.bytes()));
                     }
                     tracing::debug!(url = %shown(url), bytes = part.bytes(), what, "transfer is tried again");
                     tokio::time::sleep(pause).await;
+                    pause *= 2;
                 }
             }
         }

@@ -20,12 +20,14 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// Commit to the disk itself, not only to the operating system.
     pub sync_full: bool,
+    /// Largest size of the database in MiB; 0: as large as the disk.
+    pub max_mib: u32,
 }
 
 impl StoreConfig {
     /// A store in a folder, with the default durability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), sync_full: false }
+        Self { path: path.into(), sync_full: false, max_mib: 0 }
     }
 }
 
@@ -62,7 +64,7 @@ impl Store {
             Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
         }
         let file = config.path.join("zhiyin.db");
-        let options = connect_options(&file, config.sync_full)?;
+        let options = connect_options(&file, config)?;
         let write_pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("src/store/migrations")
             .run(&write_pool)
@@ -102,13 +104,15 @@ impl Store {
     }
 }
 
-fn connect_options(file: &Path, sync_full: bool) -> Result<SqliteConnectOptions, StoreError> {
+fn connect_options(file: &Path, config: &StoreConfig) -> Result<SqliteConnectOptions, StoreError> {
     let url = format!("sqlite://{}", file.display());
-    Ok(SqliteConnectOptions::from_str(&url)?
+    let options = SqliteConnectOptions::from_str(&url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(if sync_full { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .synchronous(if config.sync_full { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
         .busy_timeout(Duration::from_secs(5))
         .pragma("mmap_size", "134217728")
-        .pragma("cache_size", "-8000"))
+        .pragma("cache_size", "-8000");
+    // Pages are 4 KiB by default.
+    Ok(if config.max_mib > 0 { options.pragma("max_page_count", (config.max_mib * 256).to_string()) } else { options })
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::tonality::Tonality;
+use super::texture::{SpectrumGuard, Texture};
 use super::{VadConfig, VadError};
 use crate::audio::{level_db, MODEL_RATE_HZ};
 use crate::conversation::TimeSpan;
@@ -85,7 +85,7 @@ pub enum VadEvent {
     },
     /// Speech ended. Every `Started` has one `Ended` or one `Rejected`.
     Ended(SpeechSegment),
-    /// What began was no speech: too much tone.
+    /// What began was no speech: a tone, hiss, or nothing that sounds like a voice on the whole.
     Rejected {
         /// Number of the first sample at 16 kHz.
         start_sample: u64,
@@ -116,7 +116,7 @@ struct Frame {
     probability: f32,
     level_db: f32,
     voiced: bool,
-    tonal: bool,
+    texture: Texture,
 }
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ struct Open {
 pub struct SpeechDetector {
     config: VadConfig,
     network: Box<earshot::Detector>,
-    tonality: Tonality,
+    guard: SpectrumGuard,
     waiting: Vec<f32>,
     taken_samples: u64,
     /// Frames before speech: enough for the window of `min_speech_ms` and the padding.
@@ -161,7 +161,7 @@ impl SpeechDetector {
         Ok(Self {
             config,
             network: Box::new(earshot::Detector::default()),
-            tonality: Tonality::new(),
+            guard: SpectrumGuard::new(),
             waiting: Vec::new(),
             taken_samples: 0,
             recent: VecDeque::new(),
@@ -219,11 +219,11 @@ impl SpeechDetector {
     fn take_frame(&mut self, samples: &[f32]) -> Vec<VadEvent> {
         let probability = self.network.predict_f32(samples).clamp(0.0, 1.0);
         let level = level_db(samples) as f32;
-        let tonal = self.tonality.is_steady_tone(samples);
+        let texture = self.guard.texture(samples);
         let threshold = if self.open.is_some() { self.config.off_threshold } else { self.config.on_threshold };
-        let voiced = probability >= threshold && level >= self.config.min_level_db && !tonal;
+        let voiced = probability >= threshold && level >= self.config.min_level_db && texture == Texture::Open;
         self.taken_samples += FRAME_SAMPLES as u64;
-        let frame = Frame { probability, level_db: level, voiced, tonal };
+        let frame = Frame { probability, level_db: level, voiced, texture };
         match &mut self.open {
             None => self.wait_for_speech(frame, samples).into_iter().collect(),
             Some(open) => {
@@ -300,7 +300,8 @@ impl SpeechDetector {
     fn close(&self, open: &Open, endpoint: Endpoint) -> VadEvent {
         let evidence = open.evidence();
         let no_voice = open.speech_frames == 0;
-        if no_voice || (open.frames.len() >= TONE_FRAMES && evidence.tonal_ratio > self.config.max_tonal_ratio) {
+        let tone = open.frames.len() >= TONE_FRAMES && evidence.tonal_ratio > self.config.max_tonal_ratio;
+        if no_voice || tone || evidence.mean_probability < self.config.min_mean_probability {
             return VadEvent::Rejected { start_sample: open.start_sample, evidence };
         }
         VadEvent::Ended(SpeechSegment {
@@ -331,7 +332,7 @@ impl Open {
         SpeechEvidence {
             speech_ratio: share(spoken.iter().filter(|frame| frame.voiced).count(), spoken.len()),
             mean_probability: spoken.iter().map(|frame| frame.probability).sum::<f32>() / spoken.len() as f32,
-            tonal_ratio: share(self.frames.iter().filter(|frame| frame.tonal).count(), self.frames.len()),
+            tonal_ratio: share(self.frames.iter().filter(|frame| frame.texture == Texture::Tone).count(), self.frames.len()),
             peak_level_db: spoken.iter().map(|frame| frame.level_db).fold(0.0, f32::max),
         }
     }

@@ -1,7 +1,7 @@
 //! Where is speech, where does it end: a neural detector, a guard against what is not speech, endpoint rules.
 //!
 //! ```text
-//! 16 kHz samples -> 16 ms frames -> probability of voice (earshot) + tonality (spectrum)
+//! 16 kHz samples -> 16 ms frames -> probability of voice (earshot) + texture (spectrum)
 //!                -> endpoint rules -> VadEvent::Started, VadEvent::Ended(SpeechSegment)
 //! ```
 //!
@@ -18,11 +18,13 @@
 mod config;
 mod detector;
 mod error;
-mod tonality;
+mod texture;
 
 pub use config::VadConfig;
 pub use detector::{Endpoint, OpenSegment, SpeechDetector, SpeechEvidence, SpeechSegment, VadEvent, FRAME_SAMPLES};
 pub use error::VadError;
 
+#[cfg(test)]
+pub(crate) mod sounds;
 #[cfg(test)]
 mod tests;

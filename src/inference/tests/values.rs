@@ -75,13 +75,18 @@ fn marks_are_put_in() {
 #[test]
 fn the_bag_sees_letters_and_digits_alone() {
     assert_eq!(bag_form("ＡＢ，我的 No.7!").iter().collect::<String>(), " ab 我的 no 0 ");
-    let config = NgramConfig { buckets: 65536, dim: 32, max: 4 };
-    let mut count = 0;
-    buckets("！？…  ", config, |_| count += 1);
-    assert_eq!(count, 0);
-    buckets("退款", config, |b| {
-        assert!(b < 65536);
-        count += 1;
-    });
-    assert_eq!(count, 4 + 3 + 2 + 1);
+    let config = NgramConfig { buckets: 29000, dim: 72, max: 4 };
+    let count = |text: &str| {
+        let mut count = 0;
+        buckets(text, config, |b| {
+            assert!(b < 29000);
+            count += 1;
+        });
+        count
+    };
+    assert_eq!(count("！？…  "), 0);
+    // " 退款 ": two characters, three pairs, two triples, and no run of four since it holds Chinese.
+    assert_eq!(count("退款"), 2 + 3 + 2);
+    // " abc ": no single letters, four pairs, three triples, two runs of four.
+    assert_eq!(count("abc"), 4 + 3 + 2);
 }

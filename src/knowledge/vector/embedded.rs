@@ -1,6 +1,5 @@
 //! Vectors in this process: a shard of qdrant-edge in a directory.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use qdrant_edge::external::uuid::Uuid;
@@ -34,15 +33,8 @@ impl EmbeddedVectors {
     pub fn open(dir: &Path, dimension: usize) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|error| KnowledgeError::file(dir, error))?;
         let fresh = !dir.join("segments").exists();
-        // a damaged directory may make the engine panic; that is an answer here, not the end of the process
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            if fresh { EdgeShard::new(dir, config(dimension)) } else { EdgeShard::load(dir, Some(config(dimension))) }
-        }));
-        let shard = match opened {
-            Ok(Ok(shard)) => shard,
-            Ok(Err(error)) => return Err(KnowledgeError::vector(error)),
-            Err(_) => return Err(KnowledgeError::vector("the directory is damaged")),
-        };
+        let opened = if fresh { EdgeShard::new(dir, config(dimension)) } else { EdgeShard::load(dir, Some(config(dimension))) };
+        let shard = opened.map_err(KnowledgeError::vector)?;
         let vectors = Self { shard, dimension };
         if fresh {
             vectors.index_fields()?;

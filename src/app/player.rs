@@ -1,0 +1,166 @@
+//! Plays a recording through running calls, as a telephone system would send it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Sample;
+use crate::audio::{decode_file, Resampler};
+use crate::conversation::{CallId, Role};
+use crate::event::{now_rfc3339, AudioSpec, Call, ChannelSpec, Encoding, NewCall};
+use crate::pipeline::{Attach, AudioNotice, Command, Ending, Hub, PipelineError};
+
+/// Milliseconds of audio in one frame.
+const FRAME_MS: usize = 100;
+
+/// How a recording is played.
+#[derive(Default)]
+pub struct PlayOptions {
+    /// Id of the call; a new one by default.
+    pub call_id: Option<CallId>,
+    /// Times real time; 0: as fast as it is taken.
+    pub speed: f64,
+    /// BCP 47 tags.
+    pub languages: Vec<String>,
+    /// Queue.
+    pub queue: Option<String>,
+    /// Name in the telephone system.
+    pub external_id: Option<String>,
+    /// Roles of the channels; left customer, right agent by default.
+    pub roles: Vec<Role>,
+    /// Told when the call is open.
+    pub opened: Option<oneshot::Sender<Result<(), PipelineError>>>,
+}
+
+impl PlayOptions {
+    /// Options that fit a sample call.
+    pub fn for_sample(sample: &Sample, speed: f64) -> Self {
+        Self { speed, languages: vec![sample.language.clone()], queue: sample.queue.clone(), ..Self::default() }
+    }
+}
+
+/// What was played.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The call, ended.
+    pub call: Call,
+    /// Length of the recording.
+    pub audio_ms: u64,
+    /// Time it took.
+    pub took: Duration,
+}
+
+/// Opens a call, sends the recording, ends the call.
+///
+/// # Errors
+/// The recording cannot be read, or the call cannot be opened or goes away.
+pub async fn play(hub: &Hub, file: &Path, mut options: PlayOptions) -> anyhow::Result<Played> {
+    let path = file.to_path_buf();
+    let recording = tokio::task::spawn_blocking(move || decode_file(&path))
+        .await?
+        .with_context(|| format!("recording {}", file.display()))?;
+    let audio_ms = recording.duration_ms() as u64;
+    let (rate_hz, channels) = wire_rate(recording.sample_rate_hz, recording.channels)?;
+    let roles = if options.roles.is_empty() { default_roles(channels.len()) } else { std::mem::take(&mut options.roles) };
+    let specs: Vec<ChannelSpec> = (0_u16..)
+        .zip(roles)
+        .take(channels.len())
+        .map(|(channel_index, role)| ChannelSpec { channel_index, role })
+        .collect();
+    let request = NewCall {
+        external_id: options.external_id.take(),
+        queue: options.queue.take(),
+        languages: std::mem::take(&mut options.languages),
+        audio: Some(AudioSpec {
+            layout: Some(if channels.len() == 1 { "mono" } else { "stereo" }.into()),
+            encoding: Encoding::PcmS16le,
+            sample_rate_hz: rate_hz,
+            channels: specs.clone(),
+        }),
+        ..NewCall::default()
+    };
+    let call = Call::open(request, options.call_id.take().unwrap_or_default(), &now_rfc3339());
+    let call_id = call.call_id.clone();
+    let opened = hub.open(call).await;
+    if let Some(tell) = options.opened.take() {
+        match &opened {
+            Ok(_) => drop(tell.send(Ok(()))),
+            Err(_) => {
+                let error = opened.err().unwrap_or(PipelineError::NoRecogniser);
+                let text = error.to_string();
+                drop(tell.send(Err(error)));
+                anyhow::bail!(text);
+            }
+        }
+    } else {
+        opened?;
+    }
+    let started = Instant::now();
+    send(hub, &call_id, rate_hz, &channels, specs, options.speed).await?;
+    let call = hub.end(&call_id, Ending { hangup_by: Some(Role::Customer), reason: "hangup".into() }).await?;
+    Ok(Played { call, audio_ms, took: started.elapsed() })
+}
+
+fn default_roles(channels: usize) -> Vec<Role> {
+    if channels == 1 { vec![Role::Mixed] } else { vec![Role::Customer, Role::Agent] }
+}
+
+/// Brings a recording to a rate that the wire knows; the ones it knows stay as they are.
+fn wire_rate(rate_hz: u32, channels: Vec<Vec<f32>>) -> anyhow::Result<(u32, Vec<Vec<f32>>)> {
+    if matches!(rate_hz, 8_000 | 16_000 | 24_000 | 48_000) {
+        return Ok((rate_hz, channels));
+    }
+    let resampled = channels
+        .iter()
+        .map(|channel| {
+            let mut resampler = Resampler::new(rate_hz)?;
+            let mut samples = resampler.push(channel);
+            samples.extend(resampler.finish());
+            Ok(samples)
+        })
+        .collect::<Result<Vec<_>, crate::audio::AudioError>>()?;
+    Ok((16_000, resampled))
+}
+
+async fn send(
+    hub: &Hub,
+    call_id: &CallId,
+    rate_hz: u32,
+    channels: &[Vec<f32>],
+    specs: Vec<ChannelSpec>,
+    speed: f64,
+) -> anyhow::Result<()> {
+    let (notices, mut inbox) = mpsc::unbounded_channel();
+    let writer = hub.writer_id();
+    let attach = Attach {
+        writer,
+        channels: specs,
+        sample_rate_hz: rate_hz,
+        start_offset_ms: 0,
+        replay: speed != 1.0,
+        resume: false,
+        notices,
+    };
+    hub.attach(call_id, attach).await?;
+    let frame = rate_hz as usize * FRAME_MS / 1_000;
+    let length = channels.iter().map(Vec::len).max().unwrap_or(0);
+    let started = Instant::now();
+    for (n, start) in (0..length).step_by(frame).enumerate() {
+        let cut = |c: &Vec<f32>| c.get(start..(start + frame).min(c.len())).unwrap_or_default().to_vec();
+        let samples = channels.iter().map(cut).collect();
+        hub.tell(call_id, Command::Audio { writer, samples }).await?;
+        if speed > 0.0 {
+            let due = Duration::from_secs_f64((n + 1) as f64 * FRAME_MS as f64 / 1_000.0 / speed);
+            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        }
+    }
+    hub.tell(call_id, Command::AudioEnd { writer }).await?;
+    while let Some(notice) = inbox.recv().await {
+        if matches!(notice, AudioNotice::Closed { .. } | AudioNotice::CallEnded) {
+            break;
+        }
+    }
+    Ok(())
+}

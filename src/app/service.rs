@@ -1,0 +1,245 @@
+//! The service put together.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::assets::load_samples;
+use super::player::{play, PlayOptions};
+use super::stages::{build_stages, StageOptions};
+use crate::access::{hash_secret, new_secret, RateClass, RateLimiter, RowFilter, Scope, TokenRecord};
+use crate::api::{router, ApiContext, KnowledgeShelf, Problem, SamplePlayer, TokenBook};
+use crate::config::{Settings, SyncMode};
+use crate::conversation::{new_id, CallId, IdKind};
+use crate::event::{now_rfc3339, CallState, EventSink};
+use crate::knowledge::{import_dir, History};
+use crate::pipeline::{Hub, HubConfig};
+use crate::store::{EventLog, Store, StoreConfig};
+use crate::telemetry::install_metrics;
+use crate::vad::VadConfig;
+
+/// The service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Another program listens there.
+    #[error("address {0} is in use; stop the other program or set server.listen to another port")]
+    PortBusy(std::net::SocketAddr),
+}
+
+/// The token that is made when a store has none.
+pub struct FirstToken {
+    /// Its secret, shown once.
+    pub secret: String,
+}
+
+/// A service that is ready to serve.
+pub struct App {
+    /// What handlers share.
+    pub context: ApiContext,
+    /// The token made on the first start.
+    pub first_token: Option<FirstToken>,
+    listener: TcpListener,
+}
+
+impl App {
+    /// Opens the store, loads the models, takes up open calls and binds the port.
+    ///
+    /// # Errors
+    /// Something named in the settings is missing or cannot be used, or the port is taken.
+    pub async fn start(home: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        let listener = bind(settings).await?;
+        let store = Store::open(&StoreConfig {
+            path: settings.store.path.clone(),
+            sync_full: settings.store.sync == SyncMode::Full,
+            max_mib: settings.store.max_mib,
+        })
+        .await?;
+        let (home_copy, settings_copy) = (home.to_path_buf(), settings.clone());
+        let built = tokio::task::spawn_blocking(move || {
+            let index = settings_copy.store.path.join("index");
+            let options = StageOptions { recogniser: true, pipeline: "live-assist", index: Some(&index), scheme: None };
+            build_stages(&home_copy, &settings_copy, options)
+        })
+        .await??;
+        let log = EventLog::new(store.clone());
+        let hub_config = HubConfig {
+            max_calls: settings.server.max_calls,
+            resume_grace: Duration::from_secs(settings.server.resume_grace_s),
+            vad: VadConfig {
+                hangover_ms: u32::try_from(settings.vad.endpoint_ms).unwrap_or(450),
+                max_segment_ms: u32::try_from(settings.vad.max_segment_ms).unwrap_or(10_000),
+                ..VadConfig::default()
+            },
+        };
+        let sink: Arc<dyn EventSink> = Arc::new(log.clone());
+        let hub = Hub::new(Arc::clone(&built.stages), sink, hub_config);
+        let shelf = KnowledgeShelf::new(store.clone(), Arc::clone(&built.stages.knowledge), built.stages.encoder.clone());
+        prepare_knowledge(home, settings, &shelf).await?;
+        take_up_calls(&store, &hub).await?;
+        let tokens = TokenBook::load(&store).await?;
+        let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };
+        let samples = load_samples(home);
+        let context = ApiContext {
+            player: sample_player(hub.clone(), home),
+            samples: Arc::new(samples.iter().map(super::Sample::view).collect()),
+            hub,
+            log,
+            shelf,
+            tokens: Arc::new(tokens),
+            tickets: Arc::default(),
+            limiter: Arc::new(limiter(settings)),
+            limits: Arc::new(settings.limits.clone()),
+            server: Arc::new(settings.server.clone()),
+            metrics: install_metrics()?,
+            ready: Arc::new(AtomicBool::new(true)),
+            models: Arc::new(built.models),
+            settings: Arc::new(serde_json::to_value(settings)?),
+        };
+        Ok(Self { context, first_token, listener })
+    }
+
+    /// The address that is listened on (the port is known even if 0 was asked for).
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` resolves, then drains: nothing new, everything pending becomes final.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn serve(self, drain: Duration, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let context = self.context.clone();
+        let (hub, store) = (context.hub.clone(), context.store().clone());
+        let ready = Arc::clone(&context.ready);
+        let server = axum::serve(self.listener, router(context)).with_graceful_shutdown(async move {
+            stop.await;
+            ready.store(false, Ordering::Release);
+            let _ = tokio::time::timeout(drain, hub.drain()).await;
+        });
+        // Subscribers that never leave must not hold the process.
+        tokio::select! {
+            outcome = server.into_future() => outcome?,
+            () = after_drain(&self.context, drain) => {}
+        }
+        drop(self.context);
+        store.close().await;
+        Ok(())
+    }
+}
+
+async fn after_drain(context: &ApiContext, drain: Duration) {
+    while !context.hub.is_draining() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(drain.min(Duration::from_secs(3))).await;
+}
+
+async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = settings.server.listen;
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => AppError::PortBusy(address).into(),
+        _ => anyhow::Error::from(error).context(format!("listening on {address}")),
+    })
+}
+
+fn limiter(settings: &Settings) -> RateLimiter {
+    let limits = &settings.limits;
+    RateLimiter::new([
+        (RateClass::Control, limits.control_per_s),
+        (RateClass::Search, limits.search_per_s),
+        (RateClass::Infer, limits.infer_per_s),
+        (RateClass::Stream, limits.stream_per_s),
+    ])
+}
+
+/// Loads the built-in articles into an empty store and brings the index up to date.
+async fn prepare_knowledge(home: &Path, settings: &Settings, shelf: &KnowledgeShelf) -> anyhow::Result<()> {
+    let empty = shelf.all().await?.is_empty();
+    if empty && settings.knowledge.builtin_articles {
+        let folder = home.join("pipelines/knowledge");
+        let imported = tokio::task::spawn_blocking(move || import_dir(&folder)).await??;
+        for rejected in &imported.rejected {
+            tracing::warn!(item = %rejected.item, reason = %rejected.reason, "a built-in article was left out");
+        }
+        let now = chrono::Utc::now();
+        let mut histories = Vec::new();
+        for document in imported.documents {
+            let id = document.document_id.unwrap_or_else(|| new_id(IdKind::Document));
+            let mut history = History::create(id, document.content, "built-in", now)?;
+            history.submit(1, now)?;
+            history.publish(1, now)?;
+            histories.push(history);
+        }
+        shelf.keep_without_index(&histories).await?;
+    }
+    if empty || shelf.index().needs_rebuild().is_some() {
+        let report = shelf.rebuild().await?;
+        tracing::info!(documents = report.documents, passages = report.passages, "knowledge index built");
+    }
+    Ok(())
+}
+
+/// Calls that the last life of the process left open wait for their audio; those that had ended are finished.
+async fn take_up_calls(store: &Store, hub: &Hub) -> anyhow::Result<()> {
+    for call in store.unfinished_calls().await? {
+        let events = store.events(call.call_id.as_str(), 1, u32::MAX).await?;
+        tracing::info!(call_id = %call.call_id, events = events.len(), "taking up an open call");
+        if call.state == CallState::Post {
+            hub.complete(&call, &events).await?;
+        } else {
+            hub.take_up(call, &events);
+        }
+    }
+    Ok(())
+}
+
+async fn make_first_token(tokens: &TokenBook, store: &Store) -> anyhow::Result<FirstToken> {
+    let secret = new_secret();
+    let token = TokenRecord {
+        token_id: new_id(IdKind::Token),
+        name: "development".into(),
+        secret_sha256: hash_secret(&secret),
+        scopes: Scope::ALL.to_vec(),
+        row_filter: RowFilter::default(),
+        created_at: now_rfc3339(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    tokens.keep(store, token).await.context("first token")?;
+    Ok(FirstToken { secret })
+}
+
+/// Plays sample calls in real time in the background.
+fn sample_player(hub: Hub, home: &Path) -> SamplePlayer {
+    let home = home.to_path_buf();
+    Arc::new(move |sample_id: String| {
+        let (hub, home) = (hub.clone(), home.clone());
+        Box::pin(async move {
+            let sample = load_samples(&home)
+                .into_iter()
+                .find(|s| s.id == sample_id)
+                .ok_or_else(|| Problem::not_found("sample call"))?;
+            let call_id = CallId::new();
+            let answer = call_id.to_string();
+            let (opened, is_open) = tokio::sync::oneshot::channel();
+            tokio::spawn(async move {
+                let options = PlayOptions { call_id: Some(call_id), opened: Some(opened), ..PlayOptions::for_sample(&sample, 1.0) };
+                if let Err(error) = play(&hub, &sample.audio, options).await {
+                    tracing::warn!(%error, "a sample call could not be played to its end");
+                }
+            });
+            match is_open.await {
+                Ok(Ok(())) => Ok(answer),
+                Ok(Err(error)) => Err(Problem::from(error)),
+                Err(_) => Err(Problem::new("internal", "the sample call could not be read")),
+            }
+        })
+    })
+}

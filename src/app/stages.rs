@@ -1,0 +1,148 @@
+//! Loading what the stages share.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::assets::{load_rules, load_scheme};
+use crate::asr::{Engine, EngineConfig, WhisperEngine};
+use crate::assist::{AdvisorConfig, TemplateBook};
+use crate::config::Settings;
+use crate::inference::{Encoder, EncoderModel, EncoderSettings};
+use crate::knowledge::{KnowledgeConfig, KnowledgeIndex};
+use crate::nlu::{Reader, Taxonomy};
+use crate::pipeline::Stages;
+use crate::quality::Models;
+use crate::registry::{ModelKind, Registry, RegistryConfig};
+use crate::text::itn::Itn;
+
+/// What to load besides the encoder.
+#[derive(Clone, Copy, Debug)]
+pub struct StageOptions<'a> {
+    /// Load the recogniser.
+    pub recogniser: bool,
+    /// Pipeline id.
+    pub pipeline: &'a str,
+    /// Folder of the knowledge index; `None`: a temporary one that is empty.
+    pub index: Option<&'a Path>,
+    /// Scheme id or file; the setting by default.
+    pub scheme: Option<&'a str>,
+}
+
+/// Stages and the models in them.
+pub struct Built {
+    /// The stages.
+    pub stages: Arc<Stages>,
+    /// Cards in brief.
+    pub models: Vec<Value>,
+}
+
+/// The model registry of a home folder and a store folder.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn registry(home: &Path, settings: &Settings) -> anyhow::Result<Registry> {
+    let hub = crate::config::hub_settings();
+    Ok(Registry::open(RegistryConfig::new(home, &settings.store.path, hub)))
+}
+
+/// Loads models, rules, wordings and the index.
+///
+/// # Errors
+/// Something named in the settings is missing or cannot be used; the error says what, where and how to mend it.
+pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>) -> anyhow::Result<Built> {
+    let registry = registry(home, settings)?;
+    let pipelines = home.join("pipelines");
+    // The two models are the slow part: they load side by side.
+    let (recogniser, encoder) = std::thread::scope(|scope| {
+        let recogniser = options.recogniser.then(|| scope.spawn(|| load_recogniser(&registry, settings)));
+        let encoder = load_encoder(&registry, settings);
+        let recogniser = recogniser.map(|thread| thread.join().map_err(|_| anyhow::anyhow!("loading the recogniser failed")));
+        (recogniser, encoder)
+    });
+    let (encoder, encoder_card) = encoder?;
+    let mut models = vec![encoder_card];
+    let recogniser = match recogniser {
+        None => None,
+        Some(loaded) => {
+            let (engine, card) = loaded??;
+            models.push(card);
+            Some(engine)
+        }
+    };
+    let version = encoder.model().version().to_string();
+    let index = open_index(options.index, &pipelines, &version, encoder.model().embedding_size(), settings)?;
+    let for_rules = encoder.clone();
+    let stages = Stages {
+        spec: Stages::load_spec(home, options.pipeline)?,
+        reader: Reader::new(Taxonomy::load(&pipelines.join("taxonomy"))?),
+        itn: Itn::new(),
+        knowledge: Arc::new(index),
+        templates: TemplateBook::load(&pipelines.join("templates/tone.toml"))?,
+        advisor: AdvisorConfig {
+            min_score: settings.suggestions.min_score,
+            cool_down_ms: settings.suggestions.cool_down_ms,
+            per_utterance: settings.suggestions.per_utterance,
+            ..AdvisorConfig::default()
+        },
+        rules: Arc::new(load_rules(&pipelines.join("rules"))?),
+        scheme: Arc::new(load_scheme(&pipelines.join("schemes"), options.scheme.unwrap_or(&settings.quality.scheme))?),
+        models: Models::default().with_encoder(&version, 20_000, move |text| for_rules.encode(text).ok().map(|e| e.embedding)),
+        encoder,
+        recogniser,
+    };
+    Ok(Built { stages: Arc::new(stages), models })
+}
+
+fn load_encoder(registry: &Registry, settings: &Settings) -> anyhow::Result<(Encoder, Value)> {
+    let resolved = registry.resolve_kind(&settings.encoder.model, ModelKind::Encoder)?;
+    let model = EncoderModel::load(&resolved.dir).context("encoder")?;
+    let threads = if settings.encoder.threads == 0 { num_cpus::get() } else { settings.encoder.threads };
+    let encoder = Encoder::start(model, EncoderSettings { workers: threads, ..EncoderSettings::default() })?;
+    // The first pass touches every weight; do it before anyone waits for it.
+    encoder.encode("您好 hello")?;
+    Ok((encoder, serde_json::json!({ "id": resolved.id, "kind": "encoder", "state": "loaded", "card": resolved.card })))
+}
+
+fn load_recogniser(registry: &Registry, settings: &Settings) -> anyhow::Result<(Engine, Value)> {
+    let resolved = registry.resolve_kind(&settings.asr.model, ModelKind::Asr)?;
+    let whisper = WhisperEngine::load(&resolved.weights(), &resolved.id).context("recogniser")?;
+    let config = EngineConfig {
+        decoders: settings.asr.decoders,
+        max_sessions: settings.server.max_calls * 2,
+        partial_interval_ms: u32::try_from(settings.asr.partial_every_ms).unwrap_or(400),
+        ..EngineConfig::default()
+    };
+    let engine = Engine::start(Arc::new(whisper), config)?;
+    Ok((engine, serde_json::json!({ "id": resolved.id, "kind": "asr", "state": "loaded", "card": resolved.card })))
+}
+
+fn open_index(
+    folder: Option<&Path>,
+    pipelines: &Path,
+    version: &str,
+    dimension: usize,
+    settings: &Settings,
+) -> anyhow::Result<KnowledgeIndex> {
+    let mut config = KnowledgeConfig {
+        dimension,
+        embedding_model: version.to_owned(),
+        synonyms: Some(pipelines.join("knowledge/synonyms.toml")).filter(|p| p.is_file()),
+        ..KnowledgeConfig::default()
+    };
+    if !settings.knowledge.qdrant_url.is_empty() {
+        config.vector = crate::knowledge::VectorBackend::Server(crate::knowledge::QdrantConfig {
+            url: settings.knowledge.qdrant_url.clone(),
+            ..Default::default()
+        });
+    }
+    match folder {
+        Some(folder) => Ok(KnowledgeIndex::open(folder, config)?),
+        None => {
+            let folder = tempfile::tempdir().context("temporary folder for the index")?.keep();
+            Ok(KnowledgeIndex::open(&folder, config)?)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a figure was measured on, and how it is printed.
+
+use serde_json::{json, Map, Value};
+
+/// Name of the processor, as the kernel gives it.
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':'));
+    name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// Resident memory of a process in MiB, by `/proc/<pid>/status`.
+pub(super) fn rss_mib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).and_then(|l| l.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1_024.0
+}
+
+/// The value below which a share of the values lies (nearest rank); 0 without values.
+pub(super) fn percentile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = ((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len().max(1));
+    sorted.get(rank - 1).copied().unwrap_or(0.0)
+}
+
+/// Prints the figures: a table for people, or the one line of the contract as the last of the output.
+pub(super) fn print(bench: &str, models: &[String], figures: &[(&str, f64)], as_json: bool) {
+    if !as_json {
+        for (name, value) in figures {
+            println!("{name:<28} {value:>12.3}");
+        }
+        return;
+    }
+    let mut map = Map::new();
+    for (name, value) in figures {
+        map.insert((*name).to_owned(), json!((value * 1_000.0).round() / 1_000.0));
+    }
+    let line = json!({
+        "bench": bench,
+        "commit": option_env!("ZHIYIN_COMMIT").unwrap_or("unknown"),
+        "machine": { "cores": num_cpus::get(), "cpu": cpu() },
+        "models": models,
+        "figures": Value::Object(map),
+    });
+    println!("{line}");
+}
+
+/// Ids of loaded models.
+pub(super) fn model_ids(models: &[Value]) -> Vec<String> {
+    models.iter().filter_map(|m| m["id"].as_str().map(str::to_owned)).collect()
+}

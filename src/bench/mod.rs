@@ -1,0 +1,41 @@
+//! Measurements of this machine, printed as one JSON object on one line (`--json`).
+//!
+//! Figures keep their names, so that runs can be compared over time.
+
+mod encoder;
+mod live;
+mod machine;
+mod quality;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::cli::Session;
+
+/// Subcommands of `zhiyin bench`.
+#[derive(Subcommand)]
+pub enum BenchCommand {
+    /// Sample calls in real time, several at once: latency from the end of speech to final and suggestion.
+    Live(live::LiveArguments),
+    /// Cold start to ready, and resident memory.
+    Start(start::StartArguments),
+    /// Texts a second through the encoder.
+    Encoder(encoder::EncoderArguments),
+    /// Conversations an hour through annotation, rules and scoring.
+    Quality(quality::QualityArguments),
+}
+
+/// Runs a bench.
+///
+/// # Errors
+/// The bench could not be set up; a figure that misses its target is no error.
+pub(crate) async fn run(session: Session, command: BenchCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        BenchCommand::Live(arguments) => live::run(session, arguments).await,
+        BenchCommand::Start(arguments) => start::run(session, arguments).await,
+        BenchCommand::Encoder(arguments) => encoder::run(session, arguments),
+        BenchCommand::Quality(arguments) => quality::run(session, arguments),
+    }
+}

@@ -1,0 +1,181 @@
+//! `zhiyin knowledge`: import and search.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::Session;
+use crate::api::KnowledgeShelf;
+use crate::app::{build_stages, StageOptions};
+use crate::conversation::{new_id, IdKind};
+use crate::knowledge::{import, import_dir, History, ImportFormat, Imported, SearchMode, SearchRequest};
+use crate::store::{Store, StoreConfig};
+
+/// Subcommands of `zhiyin knowledge`.
+#[derive(Subcommand)]
+pub(super) enum KnowledgeCommand {
+    /// Import files or folders (Markdown, HTML, CSV, JSON) into the store of a stopped service and publish them.
+    Import {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Only say what would be imported.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Search the built-in articles, or the store with `--store`.
+    Search {
+        /// Question.
+        query: String,
+        /// Results.
+        #[arg(long, short = 'k', default_value_t = 5)]
+        top_k: usize,
+        /// `hybrid`, `lexical` or `dense`.
+        #[arg(long, default_value = "hybrid")]
+        mode: String,
+        /// Search the store instead of the built-in articles.
+        #[arg(long)]
+        store: bool,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(session: Session, command: KnowledgeCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        KnowledgeCommand::Import { paths, dry_run } => import_paths(&session, &paths, dry_run).await,
+        KnowledgeCommand::Search { query, top_k, mode, store, json } => {
+            let mode: SearchMode = serde_json::from_value(serde_json::Value::String(mode.clone()))
+                .with_context(|| format!("--mode {mode}: give hybrid, lexical or dense"))?;
+            let request = SearchRequest { top_k, mode, explain: json, ..SearchRequest::new(query) };
+            search(&session, request, store, json).await
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Imported> {
+    if path.is_dir() {
+        return Ok(import_dir(path)?);
+    }
+    let name = path.display().to_string();
+    let format = ImportFormat::from_file_name(&name)
+        .with_context(|| format!("{name}: unknown kind of file; known are .md, .html, .csv, .json"))?;
+    let bytes = std::fs::read(path).with_context(|| name.clone())?;
+    Ok(import(&bytes, &name, format)?)
+}
+
+async fn import_paths(session: &Session, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<ExitCode> {
+    let (mut documents, mut rejected) = (Vec::new(), Vec::new());
+    for path in paths {
+        let imported = read(path)?;
+        documents.extend(imported.documents);
+        rejected.extend(imported.rejected);
+    }
+    for item in &rejected {
+        eprintln!("rejected: {}: {}", item.item, item.reason);
+    }
+    println!("{} documents read, {} rejected", documents.len(), rejected.len());
+    let code = if rejected.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    if dry_run {
+        return Ok(code);
+    }
+    let shelf = shelf(session).await?;
+    let now = chrono::Utc::now();
+    let mut histories = Vec::new();
+    for document in documents {
+        let content = document.content;
+        let id = document.document_id.unwrap_or_else(|| new_id(IdKind::Document));
+        let mut history = match shelf.get(&id).await? {
+            Some(known) => known,
+            None => History::create(id, content.clone(), "import", now)?,
+        };
+        let known = history.versions.last().map(|v| (v.n, v.content == content));
+        let version = match known {
+            Some((n, true)) => n,
+            _ => history.revise(content, "import", now)?,
+        };
+        if history.published().is_none_or(|p| p.version != version) {
+            history.submit(version, now)?;
+            history.publish(version, now)?;
+        }
+        histories.push(history);
+    }
+    let count = histories.len();
+    shelf.keep_without_index(&histories).await?;
+    let report = shelf.rebuild().await?;
+    println!("{count} documents kept; the index holds {} passages of {} documents", report.passages, report.documents);
+    Ok(code)
+}
+
+/// The shelf of the configured store.
+async fn shelf(session: &Session) -> anyhow::Result<KnowledgeShelf> {
+    let store = Store::open(&StoreConfig::new(&session.settings.store.path)).await?;
+    let (home, settings) = (session.home.clone(), session.settings.clone());
+    let built = tokio::task::spawn_blocking(move || {
+        let index = settings.store.path.join("index");
+        build_stages(&home, &settings, StageOptions { recogniser: false, pipeline: "live-assist", index: Some(&index), scheme: None })
+    })
+    .await??;
+    Ok(KnowledgeShelf::new(store, Arc::clone(&built.stages.knowledge), built.stages.encoder.clone()))
+}
+
+/// A temporary index over the built-in articles, for commands that run without a service.
+pub(super) async fn shared_index(session: &Session) -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    let (home, settings, index) = (session.home.clone(), session.settings.clone(), folder.path().to_path_buf());
+    tokio::task::spawn_blocking(move || {
+        let options = StageOptions { recogniser: false, pipeline: "live-assist", index: Some(&index), scheme: None };
+        let built = build_stages(&home, &settings, options)?;
+        let imported = import_dir(&home.join("pipelines/knowledge"))?;
+        let now = chrono::Utc::now();
+        let mut documents = Vec::new();
+        for document in imported.documents {
+            let id = document.document_id.unwrap_or_else(|| new_id(IdKind::Document));
+            let mut history = History::create(id, document.content, "built-in", now)?;
+            history.submit(1, now)?;
+            history.publish(1, now)?;
+            documents.extend(history.published());
+        }
+        let encoder = built.stages.encoder.clone();
+        let embed = move |texts: &[&str]| -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
+            let encodings = encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
+            Ok(encodings.into_iter().map(|e| e.embedding).collect())
+        };
+        built.stages.knowledge.replace_all(&documents, Some(&embed))?;
+        anyhow::Ok(())
+    })
+    .await??;
+    Ok(folder)
+}
+
+async fn search(session: &Session, request: SearchRequest, store: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let folder = if store { None } else { Some(shared_index(session).await?) };
+    let (home, settings) = (session.home.clone(), session.settings.clone());
+    let index = folder.as_ref().map_or_else(|| settings.store.path.join("index"), |f| f.path().to_path_buf());
+    let response = tokio::task::spawn_blocking(move || {
+        let options = StageOptions { recogniser: false, pipeline: "live-assist", index: Some(&index), scheme: None };
+        let built = build_stages(&home, &settings, options)?;
+        let vector = match request.mode {
+            SearchMode::Lexical => None,
+            _ => Some(built.stages.encoder.encode(request.query.clone())?.embedding),
+        };
+        anyhow::Ok(built.stages.knowledge.search(&request, vector.as_deref())?)
+    })
+    .await??;
+    if json {
+        println!("{}", serde_json::to_string(&response)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for hit in &response.passages {
+        let quote: String = hit.text.chars().skip(hit.citation.start).take(hit.citation.end - hit.citation.start).collect();
+        println!("{:.2}  {}  [{}]\n      {}", hit.score, hit.title, hit.document_id, quote);
+    }
+    if response.passages.is_empty() {
+        println!("nothing found");
+    }
+    Ok(ExitCode::SUCCESS)
+}

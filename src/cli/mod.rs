@@ -1,0 +1,126 @@
+//! The command line: one file per subcommand. Together with `bench` the only room that prints.
+//!
+//! ```no_run
+//! use clap::Parser;
+//! let arguments = zhiyin::cli::Arguments::parse_from(["zhiyin", "config", "show"]);
+//! let _exit_code = zhiyin::cli::main(arguments);
+//! ```
+
+mod assist;
+mod config;
+mod demo;
+mod knowledge;
+mod models;
+mod quality;
+mod render;
+mod serve;
+mod transcribe;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{find_home, Settings};
+use crate::telemetry::init_logs;
+
+/// Zhiyin (知音): assistance for customer-service centres in Mandarin and English.
+#[derive(Parser)]
+#[command(name = "zhiyin", version, about, propagate_version = true)]
+pub struct Arguments {
+    /// Configuration file (TOML); built-in defaults without it.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log filter, for example `info` or `zhiyin=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: HTTP and WebSocket interface, live page at `/`.
+    Serve(serve::ServeArguments),
+    /// Start the service, play a sample call and show what an agent sees.
+    Demo(demo::DemoArguments),
+    /// Turn recordings into transcripts (txt, json, srt, vtt).
+    Transcribe(transcribe::TranscribeArguments),
+    /// Replay a recording or a transcript through the live flow; events as JSON lines.
+    Assist(assist::AssistArguments),
+    /// Quality inspection: score conversations, check and test rules.
+    Quality {
+        #[command(subcommand)]
+        command: quality::QualityCommand,
+    },
+    /// Knowledge base: import documents, search.
+    Knowledge {
+        #[command(subcommand)]
+        command: knowledge::KnowledgeCommand,
+    },
+    /// Models: list, pull, verify, show, remove.
+    Models {
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+    },
+    /// Settings: show the resolved ones, check a file.
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
+    /// Measure this machine: live, start, encoder.
+    Bench {
+        #[command(subcommand)]
+        command: crate::bench::BenchCommand,
+    },
+}
+
+/// What every command knows.
+pub(crate) struct Session {
+    pub(crate) home: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) config_file: Option<PathBuf>,
+}
+
+/// Runs a command line; errors are printed with their causes.
+pub fn main(arguments: Arguments) -> ExitCode {
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("zhiyin: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Command::Config { command } = &arguments.command {
+        return config::run(command, arguments.config.as_deref());
+    }
+    let settings = Settings::load(arguments.config.as_deref())?;
+    // Commands that print results stay quiet on standard error unless asked.
+    let quiet = !matches!(arguments.command, Command::Serve(_));
+    let filter = arguments.log.unwrap_or_else(|| if quiet { "warn".into() } else { settings.log.filter.clone() });
+    init_logs(&filter, settings.log.format);
+    let session = Session { home: find_home()?, settings, config_file: arguments.config };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(arguments) => serve::run(session, arguments).await,
+            Command::Demo(arguments) => demo::run(session, arguments).await,
+            Command::Transcribe(arguments) => transcribe::run(session, arguments).await,
+            Command::Assist(arguments) => assist::run(session, arguments).await,
+            Command::Quality { command } => quality::run(session, command).await,
+            Command::Knowledge { command } => knowledge::run(session, command).await,
+            Command::Models { command } => {
+                let registry = crate::app::registry(&session.home, &session.settings)?;
+                models::run(command, &registry).await
+            }
+            Command::Bench { command } => crate::bench::run(session, command).await,
+            Command::Config { .. } => Ok(ExitCode::SUCCESS),
+        }
+    })
+}

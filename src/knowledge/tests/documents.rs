@@ -1,0 +1,191 @@
+use chrono::{DateTime, Duration, Utc};
+
+use super::super::chunk::width;
+use super::*;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn content(title: &str) -> DocumentContent {
+    document(title, "正文").content
+}
+
+#[test]
+fn one_version_is_published_at_a_time() {
+    let mut history = History::create("doc_1", content("一"), "editor", now()).unwrap();
+    assert_eq!(history.published(), None);
+    history.submit(1, now()).unwrap();
+    history.publish(1, now()).unwrap();
+    assert_eq!(history.revise(content("二"), "editor", now()).unwrap(), 2);
+    assert_eq!(history.published().unwrap().content.title, "一", "a draft changes nothing");
+    history.publish(2, now()).unwrap();
+    let states: Vec<VersionState> = history.versions.iter().map(|version| version.state).collect();
+    assert_eq!(states, [VersionState::Archived, VersionState::Published]);
+    assert_eq!(history.rollback(1, "editor", now()).unwrap(), 3);
+    assert_eq!(history.published().unwrap().content.title, "一");
+    history.archive_all(now());
+    assert_eq!(history.published(), None);
+}
+
+#[test]
+fn transitions_that_do_not_exist_are_conflicts() {
+    let mut history = History::create("doc_1", content("一"), "editor", now()).unwrap();
+    let conflict = |result: Result<()>| matches!(result, Err(KnowledgeError::StateConflict { .. }));
+    assert!(history.rollback(1, "e", now()).is_err());
+    history.publish(1, now()).unwrap();
+    assert!(conflict(history.submit(1, now())) && conflict(history.publish(1, now())));
+    history.archive(1, now()).unwrap();
+    assert!(conflict(history.archive(1, now())));
+    assert!(matches!(history.publish(7, now()), Err(KnowledgeError::NoSuchVersion { version: 7, count: 1, .. })));
+}
+
+#[test]
+fn versions_are_compared_by_lines() {
+    let body = |body: &str| DocumentContent { body: body.into(), ..content("标题") };
+    let mut history = History::create("doc_1", body("甲\n乙\n丙"), "e", now()).unwrap();
+    history.revise(body("甲\n丁\n丙\n戊"), "e", now()).unwrap();
+    let same = |line: &str| DiffLine::Same(line.into());
+    let expected =
+        vec![same("标题"), same("甲"), DiffLine::Removed("乙".into()), DiffLine::Added("丁".into()), same("丙"), DiffLine::Added("戊".into())];
+    assert_eq!(history.diff(1, 2).unwrap(), expected);
+}
+
+#[test]
+fn content_is_checked() {
+    let bad = [
+        DocumentContent { title: " ".into(), ..content("一") },
+        DocumentContent { body: "\n".into(), ..content("一") },
+        DocumentContent { title: "长".repeat(301), ..content("一") },
+        DocumentContent { effective_from: Some(now()), expires_at: Some(now() - Duration::days(1)), ..content("一") },
+    ];
+    for content in bad {
+        assert!(matches!(content.validate(), Err(KnowledgeError::InvalidDocument { .. })), "{:?}", content.title);
+    }
+    let unknown = serde_json::from_str::<DocumentContent>(r#"{"title":"a","language":"en","body":"b","colour":1}"#);
+    assert!(unknown.unwrap_err().to_string().contains("colour"));
+    let tag: DocumentContent = serde_json::from_str(r#"{"title":"a","language":"zh-CN","body":"b"}"#).unwrap();
+    assert_eq!(tag.language, Language::Zh);
+    assert!(serde_json::from_str::<DocumentContent>(r#"{"title":"a","language":"fr","body":"b"}"#).is_err());
+}
+
+#[test]
+fn html_is_made_safe() {
+    for (source, safe) in [
+        ("<p onclick=\"x()\">a<script>alert(1)</script>b</p>", "<p>ab</p>"),
+        ("<a href=\"javascript:alert(1)\">x</a>", "<a>x</a>"),
+        ("<a href='https://e.org/?a=1&b=2'>x</a>", "<a href=\"https://e.org/?a=1&amp;b=2\" rel=\"noopener nofollow\">x</a>"),
+        ("<img src=x onerror=alert(1)>t", "t"),
+        ("a < b &amp; c &lt;script&gt;", "a &lt; b &amp; c &lt;script&gt;"),
+        ("<SCRIPT>x</ScRiPt><b>y", "<b>y</b>"),
+        ("<style>p{}</style><!-- c --><iframe src=x>z</iframe>w", "w"),
+        ("<table><tr><td colspan=\"2\" style=x>1</td></tr></table>", "<table><tr><td colspan=\"2\">1</td></tr></table>"),
+        ("<scr<script>ipt>alert(1)</script>", "ipt&gt;alert(1)"),
+        ("</p><p", "&lt;p"),
+    ] {
+        assert_eq!(sanitise_html(source), safe, "{source}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever comes in, what goes out holds no tag that can act, and is its own safe form.
+    #[test]
+    fn safe_html_stays_safe(source in r#"[<>/a-z"'= &;#!\-]{0,60}|(<(script|a|p|img|svg)( href="[a-z:/&]{0,9}")?>|</(script|p|a)>|[a-z&<>"]){0,12}"#) {
+        let safe = sanitise_html(&source);
+        assert!(!safe.contains("<script") && !safe.contains("<img") && !safe.contains("<svg"), "{safe}");
+        assert_eq!(sanitise_html(&safe).matches('<').count(), safe.matches('<').count());
+    }
+
+    /// Any Markdown gives passages that are not empty.
+    #[test]
+    fn any_body_gives_passages(body in "[#|*` \n\\-0-9a-z退款。]{1,200}") {
+        let document = document("t", &body);
+        let passages = passages(&document, 80);
+        assert!(!passages.is_empty() && passages.iter().all(|passage| !passage.text.trim().is_empty()));
+    }
+}
+
+#[test]
+fn passages_keep_headings_and_tables() {
+    let rows: String = (0..40).map(|row| format!("| 第{row}档套餐 | {row}元 |\n")).collect();
+    let body = format!("# 资费\n\n导语**重点**和[链接](https://e.org)。\n\n## 档位\n\n| 档位 | 价格 |\n| --- | --- |\n{rows}\n## 说明\n\n{}", "说明文字。".repeat(80));
+    let passages = passages(&document("资费", &body), 400);
+    assert!(passages.len() > 3);
+    assert!(passages[0].text.contains("导语重点和链接。"));
+    let tables: Vec<&Passage> = passages.iter().filter(|passage| passage.text.contains("元 |")).collect();
+    assert!(tables.len() > 1 && tables.iter().all(|passage| passage.text.contains("| 档位 | 价格 |")), "every part keeps the head");
+    assert_eq!(tables[1].headings, ["资费", "档位"]);
+    assert!(passages.iter().all(|passage| width(&passage.text) <= 440));
+    let all: String = passages.iter().map(|passage| passage.text.clone()).collect();
+    assert!((0..40).all(|row| all.contains(&format!("第{row}档套餐"))), "nothing is lost");
+    let ids: std::collections::HashSet<&str> = passages.iter().map(|passage| passage.passage_id.as_str()).collect();
+    assert_eq!(ids.len(), passages.len());
+}
+
+#[test]
+fn html_becomes_blocks() {
+    let html = "<h2>价格</h2><p>每月<b>5</b>元</p><ul><li>一</li><li>二</li></ul><table><tr><th>a</th><th></th></tr><tr><td>1</td><td>2</td></tr></table>";
+    let expected = [
+        Block::Heading { level: 2, text: "价格".into() },
+        Block::Paragraph("每月5元".into()),
+        Block::Item("- 一".into()),
+        Block::Item("- 二".into()),
+        Block::Table(vec!["| a |  |".into(), "| 1 | 2 |".into()]),
+    ];
+    assert_eq!(blocks(html, BodyFormat::Html), expected);
+}
+
+#[test]
+fn files_are_imported() {
+    let markdown = "+++\nid = \"x\"\ntitle = \"T\"\nlanguage = \"en-GB\"\nquestions = [\"q\"]\nexpires_at = 2030-01-31\n+++\n# H\n\nbody\n";
+    let imported = import(markdown.as_bytes(), "a.md", ImportFormat::Markdown).unwrap();
+    let [only] = imported.documents.as_slice() else { panic!("{imported:?}") };
+    assert_eq!(only.document_id, Some(document_id_of("x")));
+    assert_eq!((only.content.title.as_str(), only.content.language), ("T", Language::En));
+    assert_eq!(only.content.expires_at.unwrap().to_rfc3339(), "2030-01-31T00:00:00+00:00");
+
+    let bare = import("# 只有标题\n\n正文".as_bytes(), "b.md", ImportFormat::Markdown).unwrap();
+    assert_eq!(bare.documents[0].content.title, "只有标题");
+
+    let csv = import("\u{FEFF}question,answer,tags\n怎么退款,原路退回,退款;售后\n,没有问题\n".as_bytes(), "c.csv", ImportFormat::Csv).unwrap();
+    assert_eq!((csv.documents.len(), csv.rejected.len()), (1, 1));
+    assert_eq!((csv.documents[0].content.tags.len(), csv.documents[0].content.kind), (2, DocumentKind::Faq));
+    assert!(csv.rejected[0].item.contains("row 3"));
+
+    let json = r#"[{"id":"n","title":"t","language":"en","body":"b"},{"title":"t"},{"title":"t","language":"en","body":"b","x":1}]"#;
+    let json = import(json.as_bytes(), "d.json", ImportFormat::Json).unwrap();
+    assert_eq!((json.documents.len(), json.rejected.len()), (1, 2));
+
+    let html = import(b"<h1>Title</h1><p>Text<script>x</script></p>", "e.html", ImportFormat::Html).unwrap();
+    assert_eq!(html.documents[0].content.title, "Title");
+    assert!(!html.documents[0].content.body.contains("script"));
+}
+
+#[test]
+fn broken_files_are_refused_by_name() {
+    let cases: [(&[u8], &str, ImportFormat, &str); 7] = [
+        (b"\xff\xfe", "a.md", ImportFormat::Markdown, "UTF-8 at byte 0"),
+        (b"%PDF-1.7", "a.pdf", ImportFormat::Pdf, "DOCX and PDF"),
+        (b"+++\ntitle = \"t\"\nbody", "b.md", ImportFormat::Markdown, "not closed"),
+        (b"+++\ncolour = 1\n+++\nbody", "c.md", ImportFormat::Markdown, "colour"),
+        (b"a,b\n1,2", "d.csv", ImportFormat::Csv, "question,answer"),
+        (b"{", "e.json", ImportFormat::Json, "e.json"),
+        (b"", "f.html", ImportFormat::Html, "body"),
+    ];
+    for (bytes, name, format, expected) in cases {
+        let error = import(bytes, name, format).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn synonyms_may_go_in_circles() {
+    let file = "version = 1\n[[one_way]]\nfrom = \"a\"\nto = [\"b\"]\n[[one_way]]\nfrom = \"b\"\nto = [\"c\"]\n[[one_way]]\nfrom = \"c\"\nto = [\"a\"]\n[[group]]\nterms = [\"退款\", \"退钱\"]";
+    let synonyms = Synonyms::parse(file).unwrap();
+    assert_eq!(synonyms.expand("a"), [("a", ["b".to_owned(), "c".to_owned()].as_slice())]);
+    assert_eq!(synonyms.expand("我要退钱")[0].1, ["退款"]);
+    assert!(synonyms.expand("cab").is_empty(), "not inside a word");
+    for bad in ["version = 2", "version = 1\n[[group]]\nterms = [\"a\", \" \"]", "[[group"] {
+        assert!(matches!(Synonyms::parse(bad), Err(KnowledgeError::Synonyms { .. })), "{bad}");
+    }
+}

@@ -1,0 +1,10 @@
+//! One integration binary: flows through a whole service with the shipped models.
+
+mod access;
+mod architecture;
+mod audio_socket;
+mod bad_input;
+mod chat;
+mod crash;
+mod sample_calls;
+mod support;
