@@ -273,7 +273,7 @@ impl<'e> Evaluation<'e> {
     fn on_window(&mut self, condition: &Condition, window: &Window) -> State {
         let view = self.view;
         let whole_call = condition.sentences.is_none() && condition.time.is_none() && condition.anchor.is_none();
-        let mut found: Vec<Option<(Value, Vec<Span>, Vec<String>)>> = vec![None; condition.ops.len()];
+        let mut found: Vec<Option<super::flow_run::Outcome>> = vec![None; condition.ops.len()];
         let value = condition.expr.eval(&mut |op| {
             if found[*op].is_none() {
                 let operator = &condition.ops[*op];

@@ -7,7 +7,8 @@ use super::model::{Scope, Span};
 use super::operators::flow::{Flow, Step};
 use super::value::Value;
 
-type Outcome = (Value, Vec<Span>, Vec<String>);
+/// The value of a window operator, its spans, and the steps that a flow misses.
+pub(crate) type Outcome = (Value, Vec<Span>, Vec<String>);
 
 /// A step with what is known of its condition and whether it is required.
 struct Known<'f> {

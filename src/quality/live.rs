@@ -132,7 +132,7 @@ impl LiveEvaluator {
         self.update()
     }
 
-    fn mark_running(&mut self, key: &str, start_ms: i64) {
+    pub(super) fn mark_running(&mut self, key: &str, start_ms: i64) {
         if self.running.iter().any(|r| r.key == key) || self.keys.iter().any(|k| k.key == key) {
             return;
         }
@@ -158,7 +158,7 @@ impl LiveEvaluator {
         self.update()
     }
 
-    fn insert(&mut self, key: &str, turn: Turn, annotated: bool) {
+    pub(super) fn insert(&mut self, key: &str, turn: Turn, annotated: bool) {
         if let Some(at) = self.keys.iter().position(|k| k.key == key) {
             self.turns[at] = self.prepare(turn, annotated);
             self.forget();
@@ -232,6 +232,11 @@ impl LiveEvaluator {
     /// The state of a rule now, and whether it is provisional.
     pub fn state(&self, rule: usize) -> (RuleState, bool) {
         (self.progress[rule].state, self.progress[rule].provisional)
+    }
+
+    /// Whether the turn of a key is final.
+    pub(super) fn is_final(&self, key: &str) -> bool {
+        self.keys.iter().any(|k| k.key == key)
     }
 
     /// How many rules are still open.
@@ -449,39 +454,6 @@ impl LiveEvaluator {
         let turns = copies.get_or_init(|| self.turns.iter().map(copy).collect());
         let view = View { turns, ..self.view(true) };
         result(&self.rules.rules()[index], self.rules.base(index), &view)
-    }
-
-    /// The state of a rule when a live engine has heard a conversation up to `at_ms`: every turn that has ended
-    /// by then is final and annotated, turns that have begun are running, and the call has ended if `at_ms`
-    /// reaches `duration_ms`.
-    pub fn state_at(set: &RuleSet, rule: usize, conversation: &Conversation, at_ms: i64, models: &Models) -> (RuleState, bool) {
-        let only = Arc::new(RuleSet::compile(vec![set.rules()[rule].clone()]));
-        let mut live = Self::new(only, conversation, models.clone());
-        live.feed(conversation, at_ms);
-        if conversation.duration_ms.is_some_and(|d| at_ms >= d) {
-            for (index, turn) in conversation.turns.iter().enumerate() {
-                live.insert(&index.to_string(), turn.clone(), true);
-            }
-            live.end(conversation.duration_ms, conversation.hangup_by);
-        } else {
-            live.advance_clock(at_ms);
-        }
-        live.state(0)
-    }
-
-    /// Marks and inserts, without looking at rules, what of a conversation is known at a moment.
-    pub(crate) fn feed(&mut self, conversation: &Conversation, at_ms: i64) {
-        for (index, turn) in conversation.turns.iter().enumerate() {
-            let Some(start) = turn.start_ms.filter(|s| *s <= at_ms) else { continue };
-            self.mark_running(&index.to_string(), start);
-        }
-        for (index, turn) in conversation.turns.iter().enumerate() {
-            let key = index.to_string();
-            let heard = turn.start_ms.is_some_and(|s| turn.end_ms.unwrap_or(s) <= at_ms);
-            if heard && !self.keys.iter().any(|k| k.key == key) {
-                self.insert(&key, turn.clone(), true);
-            }
-        }
     }
 }
 

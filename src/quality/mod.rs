@@ -43,6 +43,7 @@ mod models;
 mod number;
 mod operators;
 mod parse;
+mod replay;
 pub mod report;
 mod rule_test;
 mod ruleset;

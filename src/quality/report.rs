@@ -41,8 +41,17 @@ struct Worst {
     call_id: String,
     agent: String,
     fatal: bool,
-    /// Rule, level, points, quotes with their roles.
-    hits: Vec<(String, Level, f64, Vec<(String, String)>)>,
+    hits: Vec<WorstHit>,
+}
+
+/// A hit of one of the worst conversations.
+#[derive(Clone, Debug)]
+struct WorstHit {
+    name: String,
+    level: Level,
+    points: f64,
+    /// Who, and the words.
+    quotes: Vec<(String, String)>,
 }
 
 /// A report that is being made.
@@ -155,7 +164,7 @@ impl Report {
             .results
             .iter()
             .filter(|r| counts_against(r))
-            .map(|r| (title(r).to_owned(), r.level, r.points, quotes(r)))
+            .map(|r| WorstHit { name: title(r).to_owned(), level: r.level, points: r.points, quotes: quotes(r) })
             .collect();
         let agent = card.agent_id.clone().unwrap_or_else(|| "–".into());
         let entry = Worst { total, call_id: card.call_id.clone(), agent, fatal: !card.fatal.is_empty(), hits };
@@ -306,7 +315,7 @@ impl Report {
                 escape(&worst.agent),
                 worst.total
             );
-            for (name, level, points, quotes) in &worst.hits {
+            for WorstHit { name, level, points, quotes } in &worst.hits {
                 let _ = write!(page, "<li><span class=\"{}\">{}</span> {points:+.1}", level.name(), escape(name));
                 for (who, words) in quotes {
                     let _ = write!(page, "<blockquote><small>{}</small> {}</blockquote>", escape(who), escape(words));

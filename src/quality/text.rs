@@ -89,7 +89,7 @@ pub(crate) fn clauses(chars: &[char]) -> Vec<(usize, usize)> {
 }
 
 pub(crate) fn is_digit(c: char) -> bool {
-    fold_width(c).is_ascii_digit() || (c.is_numeric() && !is_han(c) && c.to_digit(10).is_some())
+    fold_width(c).is_ascii_digit()
 }
 
 /// The words of a text as code point ranges.

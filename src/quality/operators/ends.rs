@@ -88,7 +88,7 @@ impl Answered {
         if let Some(roles) = self.first_role {
             // With nobody speaking there is no first role to compare.
             let role = first.map_or(Value::Na, |f| Value::of(roles.has(view.sentence(f).role)));
-            value = if value == Value::Na { Value::Na } else if role == Value::Na { Value::Na } else { value.and(role) };
+            value = if value == Value::Na || role == Value::Na { Value::Na } else { value.and(role) };
         }
         (value, spans)
     }

@@ -87,7 +87,7 @@ impl Silence {
             let gap = (start - view.answered() - self.held(view.answered(), start, view)).max(0);
             return self.judge(gap);
         }
-        let Some(from) = self.from_turn(turn, view) else {
+        let Some(from) = self.reference_turn(turn, view) else {
             return if self.how != How::Silence && turn < self.back { UnitValue::Skipped } else { UnitValue::Unmeasured };
         };
         let Some(from_end) = view.sentence(from).end else { return UnitValue::Unmeasured };
@@ -111,7 +111,7 @@ impl Silence {
     }
 
     /// The turn from whose end the gap is measured.
-    fn from_turn(&self, turn: usize, view: &View) -> Option<usize> {
+    fn reference_turn(&self, turn: usize, view: &View) -> Option<usize> {
         if self.how != How::Silence {
             return turn.checked_sub(self.back);
         }

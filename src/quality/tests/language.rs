@@ -124,7 +124,7 @@ fn hit_ids_survive_other_rules_and_other_turns() {
 #[test]
 fn an_encoder_gives_similarity() {
     let models = Models::default().with_encoder("letters", 100, |text| {
-        let mut v = vec![0.0_f32; 26];
+        let mut v = [0.0_f32; 26];
         text.bytes().filter(u8::is_ascii_lowercase).for_each(|b| v[usize::from(b - b'a')] += 1.0);
         let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
         (norm > 0.0).then(|| v.iter().map(|x| x / norm).collect())

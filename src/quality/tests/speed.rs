@@ -24,7 +24,7 @@ fn many_rules(count: usize) -> RuleSet {
                  conditions.a = {{ role = \"agent\", anchor = {{ of = \"q\", where = \"after\", hit = 1 }}, sentences = [1, 3], keyword.any = [\"帮您\", \"抱歉{i}\"] }}\n"
             )),
             3 => text.push_str(&format!(
-                "when = \"a\"\nconditions.a = {{ role = \"agent\", keyword.any = [\"不归我管\", \"管不了{i}\", \"自己看\", \"随便你\", \"不知道\"] }}\n"
+                "when = \"a\"\nconditions.a = {{ role = \"agent\", keyword.any = [\"不归我管\", \"稍等\", \"管不了{i}\", \"自己看\", \"随便你\", \"不知道\"] }}\n"
             )),
             _ => text.push_str(&format!(
                 "when = \"s && !e\"\nconditions.s.silence = {{ gap_ms = {{ gt = {} }} }}\nconditions.e = {{ role = \"customer\", emotion.any = [\"angry\"] }}\n",
