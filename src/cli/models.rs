@@ -128,16 +128,25 @@ fn list(listing: &Listing, as_json: bool) -> anyhow::Result<String> {
         let card = &m.card;
         let size = HumanBytes(card.stored_bytes()).to_string();
         let from = if m.place == Place::Shipped { "shipped".into() } else { card.source.clone() };
-        [card.id.clone(), card.kind.name().into(), card.version.clone(), size, card.languages.join(" "), card.licence.clone(), from]
+        [
+            card.id.clone(),
+            card.kind.name().into(),
+            card.version.clone(),
+            size,
+            card.languages.join(" "),
+            card.licence.clone(),
+            from,
+        ]
     });
-    let mut text = table(std::iter::once(head).chain(rows).collect());
+    let mut text = table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
     if listing.models.is_empty() {
         text = "No models are here.\n".into();
     }
     for broken in &listing.broken {
         writeln!(text, "\nNot usable: {broken}")?;
     }
-    let more: Vec<&str> = KNOWN_MODELS.iter().map(|k| k.name).filter(|n| listing.models.iter().all(|m| m.card.id != *n)).collect();
+    let more: Vec<&str> =
+        KNOWN_MODELS.iter().map(|k| k.name).filter(|n| listing.models.iter().all(|m| m.card.id != *n)).collect();
     if !more.is_empty() {
         writeln!(text, "\nMore with `zhiyin models pull NAME`: {}.", more.join(", "))?;
     }
@@ -174,10 +183,11 @@ fn show(entry: &ModelEntry, as_json: bool) -> anyhow::Result<String> {
     }
     if !card.measured.is_empty() {
         let head = ["FIGURE", "VALUE", "UNIT", "ON", "COMMAND"].map(str::to_owned);
-        let rows = card.measured.iter().map(|m| {
-            [m.figure.clone(), format!("{}", m.value), m.unit.clone(), m.on.clone(), m.command.clone()]
-        });
-        write!(text, "\n{}", table(std::iter::once(head).chain(rows).collect()))?;
+        let rows = card
+            .measured
+            .iter()
+            .map(|m| [m.figure.clone(), format!("{}", m.value), m.unit.clone(), m.on.clone(), m.command.clone()]);
+        write!(text, "\n{}", table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))?;
     }
     Ok(text)
 }
@@ -266,7 +276,8 @@ impl Bars {
         // A poisoned lock would only mean that a bar stands still.
         let Ok(mut bars) = self.by_file.lock() else { return };
         let bar = bars.entry(progress.file.clone()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{msg:24!} {bar:30} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>5}");
+            let style =
+                ProgressStyle::with_template("{msg:24!} {bar:30} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>5}");
             let bar = ProgressBar::no_length().with_message(progress.file.clone());
             self.all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         });
@@ -284,11 +295,11 @@ impl Bars {
 }
 
 /// Columns as wide as their widest entry, the last one free.
-fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');

@@ -246,9 +246,7 @@ pub(super) fn check_id(id: &str) -> Result<(), &'static str> {
 
 /// Whether a name in a card or from a hub stays inside the folder it is joined to.
 pub(super) fn is_inside(name: &str) -> bool {
-    !name.is_empty()
-        && !name.contains('\\')
-        && Path::new(name).components().all(|c| matches!(c, Component::Normal(_)))
+    !name.is_empty() && !name.contains('\\') && Path::new(name).components().all(|c| matches!(c, Component::Normal(_)))
 }
 
 /// 64 hexadecimal digits in lower case.

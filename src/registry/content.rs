@@ -17,12 +17,19 @@ pub(super) fn check(name: &str, kind: ModelKind, is_weights: bool, path: &Path) 
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let checked = match extension {
         "safetensors" => safetensors(&mut file),
-        "json" => text(&mut file).and_then(|t| serde_json::from_str::<serde::de::IgnoredAny>(&t).map(drop).map_err(|e| format!("no JSON: {e}"))),
-        "toml" => text(&mut file).and_then(|t| t.parse::<toml::Table>().map(drop).map_err(|e| format!("no TOML: {}", e.message()))),
+        "json" => text(&mut file)
+            .and_then(|t| serde_json::from_str::<serde::de::IgnoredAny>(&t).map(drop).map_err(|e| format!("no JSON: {e}"))),
+        "toml" => {
+            text(&mut file).and_then(|t| t.parse::<toml::Table>().map(drop).map_err(|e| format!("no TOML: {}", e.message())))
+        }
         _ if kind == ModelKind::Asr && is_weights => ggml(&mut file),
         _ => Ok(()),
     };
-    checked.map_err(|what| if is_web_page(path) { "it is a web page, perhaps the log-in or error page of a proxy".into() } else { what })
+    checked.map_err(
+        |what| {
+            if is_web_page(path) { "it is a web page, perhaps the log-in or error page of a proxy".into() } else { what }
+        },
+    )
 }
 
 fn ggml(file: &mut File) -> Result<(), String> {

@@ -217,7 +217,9 @@ impl Downloader {
 
 impl Facts {
     fn add(&mut self, headers: &HeaderMap, status: StatusCode) {
-        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.trim_start_matches("W/").trim_matches('"').to_owned());
+        let text = |name: &str| {
+            headers.get(name).and_then(|v| v.to_str().ok()).map(|v| v.trim_start_matches("W/").trim_matches('"').to_owned())
+        };
         let linked = text("x-linked-etag");
         self.linked_bytes = self.linked_bytes.or(text("x-linked-size").and_then(|v| v.parse().ok()));
         if self.linked_sha256.is_none() {

@@ -18,7 +18,9 @@ pub enum RegistryError {
         pull: Option<String>,
     },
     /// A path that holds no model.
-    #[error("{path} is no model: {what}; name a folder with `card.toml` or in Hugging Face layout (config.json, tokenizer.json, model.safetensors), or a ggml Whisper file")]
+    #[error(
+        "{path} is no model: {what}; name a folder with `card.toml` or in Hugging Face layout (config.json, tokenizer.json, model.safetensors), or a ggml Whisper file"
+    )]
     NotAModel {
         /// The path.
         path: PathBuf,
@@ -36,7 +38,9 @@ pub enum RegistryError {
         fix: String,
     },
     /// A model of another kind than is needed.
-    #[error("model `{id}` is of kind `{found}`, but a model of kind `{expected}` is needed here; `zhiyin models list` shows which there are")]
+    #[error(
+        "model `{id}` is of kind `{found}`, but a model of kind `{expected}` is needed here; `zhiyin models list` shows which there are"
+    )]
     WrongKind {
         /// The model.
         id: String,
@@ -106,7 +110,10 @@ pub enum RegistryError {
         fix: String,
     },
     /// What `pull` was given cannot be understood.
-    #[error("cannot pull `{spec}`: {what}; name one of the known models ({}), `owner/name[@revision]` of a hub, `owner/name/file`, an https:// address of a ggml file, or a local folder or file", super::source::known_names())]
+    #[error(
+        "cannot pull `{spec}`: {what}; name one of the known models ({}), `owner/name[@revision]` of a hub, `owner/name/file`, an https:// address of a ggml file, or a local folder or file",
+        super::source::known_names()
+    )]
     Spec {
         /// What was given.
         spec: String,
@@ -144,7 +151,9 @@ pub enum RegistryError {
         fix: String,
     },
     /// A model that is not on the disk, and the network is not to be used.
-    #[error("{what} is not in {looked_in} and the network is switched off; put it there, pull from a folder, or unset HF_HUB_OFFLINE")]
+    #[error(
+        "{what} is not in {looked_in} and the network is switched off; put it there, pull from a folder, or unset HF_HUB_OFFLINE"
+    )]
     Offline {
         /// What was asked for.
         what: String,

@@ -112,7 +112,9 @@ pub(super) fn find_offline(offline_dir: &Path, hub: &HubSource) -> Option<PathBu
     let folders = snapshots.chain(plain);
     match &hub.file {
         Some(file) => folders.map(|f| f.join(file)).find(|f| f.is_file()),
-        None => folders.filter(|f| !f.ends_with(".")).find(|f| ENCODER_FILES.iter().all(|n| f.join(n).is_file()) || ggml_files(f).len() == 1),
+        None => folders
+            .filter(|f| !f.ends_with("."))
+            .find(|f| ENCODER_FILES.iter().all(|n| f.join(n).is_file()) || ggml_files(f).len() == 1),
     }
 }
 

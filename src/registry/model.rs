@@ -44,9 +44,13 @@ impl ModelEntry {
         let (id, source) = (&self.card.id, &self.card.source);
         match self.place {
             Place::Shipped => {
-                format!("put the file of the release back, in a checkout by `git checkout -- models/{id}`, then `zhiyin models verify {id}`")
+                format!(
+                    "put the file of the release back, in a checkout by `git checkout -- models/{id}`, then `zhiyin models verify {id}`"
+                )
             }
-            Place::User if source != "built-in" => format!("`zhiyin models pull '{source}' --id {id}` fetches it again"),
+            Place::User if source != "built-in" => {
+                format!("`zhiyin models pull '{source}' --id {id}` fetches it again")
+            }
             Place::User | Place::Path => {
                 format!("copy the file there again, then `zhiyin models verify {}`", self.dir.display())
             }
@@ -172,11 +176,7 @@ impl Registry {
     pub fn resolve_kind(&self, id_or_path: &str, kind: ModelKind) -> Result<ResolvedModel, RegistryError> {
         let entry = self.find(id_or_path)?;
         if entry.card.kind != kind {
-            return Err(RegistryError::WrongKind {
-                id: entry.card.id,
-                found: entry.card.kind.name(),
-                expected: kind.name(),
-            });
+            return Err(RegistryError::WrongKind { id: entry.card.id, found: entry.card.kind.name(), expected: kind.name() });
         }
         self.resolve(id_or_path)
     }
@@ -190,7 +190,9 @@ impl Registry {
     pub fn remove(&self, id: &str) -> Result<u64, RegistryError> {
         let refuse = |what: &str| Err(RegistryError::NotRemovable { id: id.to_owned(), what: what.to_owned() });
         if check_id(id).is_err() {
-            return refuse("a path is not the registry's to delete, take the folder away yourself; `zhiyin models list` shows the ids");
+            return refuse(
+                "a path is not the registry's to delete, take the folder away yourself; `zhiyin models list` shows the ids",
+            );
         }
         let (dir, unfinished) = (self.config.user_dir.join(id), staging::folder(&self.config.user_dir, id));
         if !dir.is_dir() && !unfinished.is_dir() {
@@ -273,7 +275,10 @@ fn read_entry(dir: &Path, place: Place) -> Result<ModelEntry, RegistryError> {
     }
     let card = Card::read(dir)?;
     if card.id != name {
-        return refuse(format!("id is \"{}\", but its folder is \"{name}\"", card.id), "rename the folder or correct the id".into());
+        return refuse(
+            format!("id is \"{}\", but its folder is \"{name}\"", card.id),
+            "rename the folder or correct the id".into(),
+        );
     }
     Ok(ModelEntry { card, dir: dir.to_path_buf(), place, has_card: true })
 }

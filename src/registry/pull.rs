@@ -141,10 +141,11 @@ impl Registry {
             what: format!("the hub's address `{endpoint}` is malformed"),
             fix: "set HF_ENDPOINT to an address such as https://huggingface.co".into(),
         })?;
-        let mut api = join(&base, ["api", "models"].into_iter().chain(hub.repository.split('/')).chain(["revision", &hub.revision]));
+        let mut api =
+            join(&base, ["api", "models"].into_iter().chain(hub.repository.split('/')).chain(["revision", &hub.revision]));
         api.set_query(Some("blobs=true"));
         let manifest: Option<Manifest> = downloader.json(&api).await?;
-        plan_repository(hub, id, &base, manifest)
+        plan_repository(hub, id, &base, manifest.as_ref())
     }
 }
 
@@ -158,12 +159,10 @@ fn join<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
 }
 
 /// Which files of a repository are wanted. Without a manifest (a mirror may have none) by their usual names.
-fn plan_repository(hub: &HubSource, id: &str, base: &Url, manifest: Option<Manifest>) -> Result<Plan, RegistryError> {
-    let revision = manifest.as_ref().and_then(|m| m.sha.clone()).filter(|s| check_id(s).is_ok()).unwrap_or_else(|| hub.revision.clone());
-    let resolve = |name: &str| {
-        join(base, hub.repository.split('/').chain(["resolve", revision.as_str()]).chain(name.split('/')))
-    };
-    let (kind, names) = match &manifest {
+fn plan_repository(hub: &HubSource, id: &str, base: &Url, manifest: Option<&Manifest>) -> Result<Plan, RegistryError> {
+    let revision = manifest.and_then(|m| m.sha.clone()).filter(|s| check_id(s).is_ok()).unwrap_or_else(|| hub.revision.clone());
+    let resolve = |name: &str| join(base, hub.repository.split('/').chain(["resolve", revision.as_str()]).chain(name.split('/')));
+    let (kind, names) = match manifest {
         Some(manifest) => wanted(hub, manifest)?,
         None => match &hub.file {
             Some(file) => (ModelKind::Asr, vec![file.clone()]),
@@ -171,12 +170,12 @@ fn plan_repository(hub: &HubSource, id: &str, base: &Url, manifest: Option<Manif
         },
     };
     let mut card = local::plain_card(id.to_owned(), kind, String::new());
-    if let Some(licence) = manifest.as_ref().and_then(licence) {
+    if let Some(licence) = manifest.and_then(licence) {
         card.licence = licence;
     }
     name_source(&mut card, hub, &revision);
     let parts = names.into_iter().map(|name| {
-        let sibling = manifest.iter().flat_map(|m| &m.siblings).find(|s| s.rfilename == name);
+        let sibling = manifest.into_iter().flat_map(|m| &m.siblings).find(|s| s.rfilename == name);
         Part {
             origin: Origin::Url(resolve(&name)),
             sha256: sibling.and_then(|s| s.lfs.as_ref()?.sha256.clone()).filter(|s| is_sha256(s)),
@@ -196,7 +195,8 @@ fn plan_repository(hub: &HubSource, id: &str, base: &Url, manifest: Option<Manif
 fn wanted(hub: &HubSource, manifest: &Manifest) -> Result<(ModelKind, Vec<String>), RegistryError> {
     let has = |name: &str| manifest.siblings.iter().any(|s| s.rfilename == name && is_inside(name));
     let refuse = |what: String, fix: String| Err(RegistryError::Repository { repository: hub.repository.clone(), what, fix });
-    let ggml: Vec<&str> = manifest.siblings.iter().map(|s| s.rfilename.as_str()).filter(|n| n.ends_with(".bin") && n.contains("ggml")).collect();
+    let ggml: Vec<&str> =
+        manifest.siblings.iter().map(|s| s.rfilename.as_str()).filter(|n| n.ends_with(".bin") && n.contains("ggml")).collect();
     let pull_one = || format!("name one file: `zhiyin models pull {}/{}`", hub.repository, ggml.first().unwrap_or(&"FILE"));
     if let Some(file) = &hub.file {
         return if has(file) {
@@ -214,7 +214,8 @@ fn wanted(hub: &HubSource, manifest: &Manifest) -> Result<(ModelKind, Vec<String
         [one] if is_inside(one) => Ok((ModelKind::Asr, vec![(*one).to_owned()])),
         [] => refuse(
             format!("it has no {}", missing.join(" and no ")),
-            "take a repository that has them, or convert the model to safetensors with a `tokenizer.json` and pull the folder".into(),
+            "take a repository that has them, or convert the model to safetensors with a `tokenizer.json` and pull the folder"
+                .into(),
         ),
         many => refuse(format!("it has several ggml files: {}", many.join(", ")), pull_one()),
     }
@@ -229,7 +230,7 @@ fn name_source(card: &mut Card, hub: &HubSource, revision: &str) {
     let file = hub.file.as_ref().map(|f| format!("/{f}")).unwrap_or_default();
     card.source = format!("{}{file}@{revision}", hub.repository);
     if let Some(known) = hub.known {
-        card.licence = known.licence.to_owned();
+        known.licence.clone_into(&mut card.licence);
         card.languages = known.languages.iter().map(|l| (*l).to_owned()).collect();
     }
 }
@@ -237,7 +238,9 @@ fn name_source(card: &mut Card, hub: &HubSource, revision: &str) {
 fn plan_url(url: &Url, id: &str, has_sha256: bool, spec: &str) -> Result<Plan, RegistryError> {
     let refuse = |what: &str| Err(RegistryError::Spec { spec: spec.to_owned(), what: what.to_owned() });
     if url.scheme() == "http" && !has_sha256 && !is_loopback(url) {
-        return refuse("over http:// anybody on the way can change the file; use https:// or say what it must be with `--sha256`");
+        return refuse(
+            "over http:// anybody on the way can change the file; use https:// or say what it must be with `--sha256`",
+        );
     }
     let name = url.path_segments().and_then(|mut s| s.next_back()).filter(|n| is_inside(n)).unwrap_or("model.bin");
     if name.ends_with(".safetensors") || name.ends_with(".json") {
@@ -320,9 +323,7 @@ async fn gather(
 /// A file of known checksum that an unfinished pull or the installed model has need not come again.
 fn already_here(part: &Part, target: &Path, installed: &Path) -> Option<(String, u64)> {
     let expected = part.sha256.as_ref()?;
-    let matches = |path: &Path| {
-        path.is_file().then(|| sha256_file(path).ok()).flatten().as_ref() == Some(expected)
-    };
+    let matches = |path: &Path| path.is_file().then(|| sha256_file(path).ok()).flatten().as_ref() == Some(expected);
     if !matches(target) {
         if !matches(installed) {
             return None;

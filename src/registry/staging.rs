@@ -51,11 +51,8 @@ impl Staging {
     /// Writes the card and puts the gathered folder into its place; what stood there before is deleted.
     pub(super) fn commit(self, card: &Card) -> Result<PathBuf, RegistryError> {
         let (gathered, target) = (folder(&self.user_dir, &self.id), self.target());
-        let listed: Vec<PathBuf> = card
-            .files
-            .iter()
-            .map(|f| gathered.join(f.packed.as_ref().map_or(&f.name, |p| &p.name)))
-            .collect();
+        let listed: Vec<PathBuf> =
+            card.files.iter().map(|f| gathered.join(f.packed.as_ref().map_or(&f.name, |p| &p.name))).collect();
         delete_others(&gathered, &listed)?;
         let card_path = gathered.join(CARD_FILE);
         card.to_toml()

@@ -165,7 +165,9 @@ fn resolve_checks_presence_size_and_content() {
     other[500] ^= 1;
     std::fs::write(dir.join("model.bin"), &other).unwrap();
     let error = registry.resolve("m").unwrap_err();
-    assert!(matches!(&error, RegistryError::Checksum { found, expected, .. } if *found == sha256(&other) && *expected == sha256(&content)));
+    assert!(
+        matches!(&error, RegistryError::Checksum { found, expected, .. } if *found == sha256(&other) && *expected == sha256(&content))
+    );
     assert!(error.to_string().contains("git checkout -- models/m"), "{error}");
 
     std::fs::write(dir.join("model.bin"), &content[..999]).unwrap();

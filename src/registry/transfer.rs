@@ -88,9 +88,7 @@ impl PartFile {
         let (sha256, bytes) = (hex(self.hasher), self.bytes);
         let (id, path, fix) = (expected.id.clone(), self.target.clone(), format!("it was deleted; {fix}"));
         let wrong = match (&expected.bytes, &expected.sha256) {
-            (Some(size), _) if *size != bytes => {
-                Some(RegistryError::Size { id, path, found: bytes, expected: *size, fix })
-            }
+            (Some(size), _) if *size != bytes => Some(RegistryError::Size { id, path, found: bytes, expected: *size, fix }),
             (_, Some(sum)) if *sum != sha256 => {
                 Some(RegistryError::Checksum { id, path, found: sha256.clone(), expected: sum.clone(), fix })
             }

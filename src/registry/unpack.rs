@@ -15,7 +15,7 @@ use super::{ModelEntry, RegistryError};
 /// Start of the name of a folder that is being filled.
 const TEMPORARY: &str = ".unpack-";
 /// A folder that is being filled for longer than this was left by a process that died.
-const ABANDONED: Duration = Duration::from_secs(3_600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The folder under `cache` in which all files of the model lie as they are used; filled when it is not there or not as
 /// the card says. Two processes may do so at once: each fills a folder of its own, the first rename wins.
@@ -32,10 +32,8 @@ pub(super) fn unpacked(entry: &ModelEntry, cache: &Path, verified: &mut Verified
     }
     std::fs::create_dir_all(cache).map_err(RegistryError::io("create", cache))?;
     remove_abandoned(cache);
-    let temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempdir_in(cache)
-        .map_err(RegistryError::io("create a folder in", cache))?;
+    let temporary =
+        tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(cache).map_err(RegistryError::io("create a folder in", cache))?;
     for file in &entry.card.files {
         fill(entry, file, &temporary.path().join(&file.name))?;
     }

@@ -47,7 +47,10 @@ async fn a_model_is_pulled_shown_checked_and_removed() {
     assert_eq!(run(pull, &registry).await.unwrap(), ExitCode::SUCCESS);
 
     let text = list(&registry.list(), false).unwrap();
-    assert!(text.starts_with("ID        KIND  VERSION  SIZE  LANGUAGES  LICENCE     FROM\nggml-own  asr   1        13 B "), "{text}");
+    assert!(
+        text.starts_with("ID        KIND  VERSION  SIZE  LANGUAGES  LICENCE     FROM\nggml-own  asr   1        13 B "),
+        "{text}"
+    );
     assert!(text.contains("More with `zhiyin models pull NAME`: whisper-tiny"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&list(&registry.list(), true).unwrap()).unwrap();
     assert_eq!(json["models"][0]["card"]["id"], "ggml-own");

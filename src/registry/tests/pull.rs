@@ -119,7 +119,11 @@ async fn the_users_checksum_is_compared() {
     let (place, server) = (Place::new(), Server::start().await);
     let (content, registry) = (ggml(5_000), place.registry(hub(&server)));
     server.route("/own.bin", Route::new(content.clone()));
-    let with = |sha256: String| PullRequest { spec: format!("{}/own.bin", server.address), sha256: Some(sha256), id: Some("mine".into()) };
+    let with = |sha256: String| PullRequest {
+        spec: format!("{}/own.bin", server.address),
+        sha256: Some(sha256),
+        id: Some("mine".into()),
+    };
     let error = registry.pull(&with(sha256(b"other")), &|_| {}).await.unwrap_err();
     assert!(matches!(error, RegistryError::Checksum { .. }), "{error}");
     let error = registry.pull(&with("abc".into()), &|_| {}).await.unwrap_err();
@@ -229,7 +233,10 @@ async fn an_offline_folder_is_looked_in_first() {
     let settings = HubSettings { endpoint: None, offline_dir: Some(cache.path().to_path_buf()) };
     let registry = place.registry(settings);
     let message = pull(&registry, "whisper-tiny").await.unwrap_err().to_string();
-    assert!(message.contains("the network is switched off") && message.contains(&cache.path().display().to_string()), "{message}");
+    assert!(
+        message.contains("the network is switched off") && message.contains(&cache.path().display().to_string()),
+        "{message}"
+    );
 
     // As HF_HOME is laid out: blobs named by their sha256, a snapshot of links, a ref that names the commit.
     let repository = cache.path().join("hub/models--ggerganov--whisper.cpp");
@@ -240,7 +247,8 @@ async fn an_offline_folder_is_looked_in_first() {
     let blob = repository.join("blobs").join(sha256(&content));
     std::fs::write(&blob, &content).unwrap();
     std::fs::write(repository.join("refs/main"), "abc\n").unwrap();
-    std::os::unix::fs::symlink(format!("../../blobs/{}", sha256(&content)), repository.join("snapshots/abc/ggml-tiny.bin")).unwrap();
+    std::os::unix::fs::symlink(format!("../../blobs/{}", sha256(&content)), repository.join("snapshots/abc/ggml-tiny.bin"))
+        .unwrap();
     pull(&registry, "whisper-tiny").await.unwrap();
     assert_eq!(std::fs::read(registry.resolve("whisper-tiny").unwrap().weights()).unwrap(), content);
 
