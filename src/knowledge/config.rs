@@ -42,7 +42,7 @@ impl Default for KnowledgeConfig {
             fusion: Fusion::default(),
             weights: FieldWeights::default(),
             weak_below: 0.45,
-            tail_below: 0.3,
+            tail_below: 0.45,
             candidates: 40,
             max_passages_per_document: 2,
             passage_width: 900,

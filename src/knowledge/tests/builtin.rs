@@ -105,7 +105,7 @@ fn english_questions_find_their_article() {
         ("I want to speak to your supervisor right now", "en-complaint-supervisor"),
         ("someone stole my credit card please block it", "en-lost-card"),
         ("why is there a charge on my bill I never ordered", "en-unknown-charge"),
-        ("my recieved parcel is brokn", "en-damaged-item"),
+        ("my parcel arived brokn", "en-damaged-item"),
         ("how much is roming abroad", "en-roaming-abroad"),
         ("waive the late fee", "en-late-fee"),
         ("keep my number when I switch provider", "en-port-number"),
