@@ -312,7 +312,7 @@ impl Session {
         events
     }
 
-    /// What began was no speech.
+    /// What began was no speech; `end_sample` is the first behind it.
     pub fn reject(&mut self, end_sample: u64) -> Vec<AsrEvent> {
         let Some(open) = self.open.take() else { return Vec::new() };
         self.slot.shared.withdraw_partials(self.slot.id);

@@ -48,8 +48,8 @@ impl Resampler {
         let inner = if rate_hz == MODEL_RATE_HZ {
             None
         } else {
-            let chunk = (rate_hz / BLOCKS_PER_S) as usize;
-            Some(FftFixedIn::new(rate_hz as usize, MODEL_RATE_HZ as usize, chunk, 1, 1).map_err(|_| unsupported())?)
+            let block = block_samples(rate_hz);
+            Some(FftFixedIn::new(rate_hz as usize, MODEL_RATE_HZ as usize, block, 1, 1).map_err(|_| unsupported())?)
         };
         let skip_samples = inner.as_ref().map_or(0, |resampler| resampler.output_delay());
         Ok(Self { rate_hz, inner, waiting: Vec::new(), skip_samples, taken_samples: 0, given_samples: 0 })
@@ -118,6 +118,19 @@ impl Resampler {
         self.given_samples += out.len() as u64;
         out
     }
+}
+
+/// Input samples of one block: about 10 ms, a whole number of output samples, and even, because the filter of an odd block
+/// has its centre between two samples and would shift the time by half of one.
+fn block_samples(rate_hz: u32) -> usize {
+    let (mut unit, mut rest) = (rate_hz, MODEL_RATE_HZ);
+    while rest > 0 {
+        (unit, rest) = (rest, unit % rest);
+    }
+    let unit = (rate_hz / unit) as usize;
+    let blocks = ((rate_hz / BLOCKS_PER_S) as usize).div_ceil(unit);
+    let block = blocks * unit;
+    if block % 2 == 0 { block } else { block + unit }
 }
 
 /// `round(samples * 16 000 / rate)`.

@@ -257,7 +257,7 @@ impl Listener {
                 let times = self.times_of(&segment);
                 self.session.end(segment, times)
             }
-            VadEvent::Rejected { .. } => self.session.reject(self.detector.taken_samples()),
+            VadEvent::Rejected { end_sample, .. } => self.session.reject(end_sample),
         }
     }
 

@@ -89,6 +89,8 @@ pub enum VadEvent {
     Rejected {
         /// Number of the first sample at 16 kHz.
         start_sample: u64,
+        /// First sample behind it.
+        end_sample: u64,
         /// Why.
         evidence: SpeechEvidence,
     },
@@ -302,7 +304,8 @@ impl SpeechDetector {
         let no_voice = open.speech_frames == 0;
         let tone = open.frames.len() >= TONE_FRAMES && evidence.tonal_ratio > self.config.max_tonal_ratio;
         if no_voice || tone || evidence.mean_probability < self.config.min_mean_probability {
-            return VadEvent::Rejected { start_sample: open.start_sample, evidence };
+            let end_sample = open.start_sample + open.samples.len() as u64;
+            return VadEvent::Rejected { start_sample: open.start_sample, end_sample, evidence };
         }
         VadEvent::Ended(SpeechSegment {
             start_sample: open.start_sample,
