@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! text -> tokenizer -> ids -> trunk (BERT layout) -> states -> token heads (entities, punctuation)
-//!   \-> character n-gram bag ------------\-> sentence vector -> sentence heads (intent, act, emotion, conduct)
-//!                                                          \-> embedding (unit length)
+//!   |                                  \-> sentence vector -> embedding (unit length)
+//!   \-> character n-gram bag ------------------------\-> sentence heads (intent, act, emotion, conduct)
 //! ```
 //!
 //! [`EncoderModel`] is what a model folder holds; [`Encoder`] is the cloneable handle to worker threads that share it

@@ -49,10 +49,11 @@ fn many_callers_get_their_own_answers() {
 #[test]
 fn heads_are_switched_live_and_back() {
     let encoder = start(1, 8);
+    let width = encoder.model().sentence_size();
     assert!(encoder.encode("在吗").expect("encoded").head("team").is_none());
-    assert!(encoder.set_head(team_head(&["a", "b"], 328)).expect("it fits").is_none());
+    assert!(encoder.set_head(team_head(&["a", "b"], width)).expect("it fits").is_none());
     assert_eq!(encoder.encode("在吗").expect("encoded").head("team").expect("the new head").probabilities.len(), 2);
-    let old = encoder.set_head(team_head(&["a", "b", "c"], 328)).expect("it fits").expect("the old head comes back");
+    let old = encoder.set_head(team_head(&["a", "b", "c"], width)).expect("it fits").expect("the old head comes back");
     assert_eq!(encoder.encode("在吗").expect("encoded").head("team").expect("the newer head").probabilities.len(), 3);
     encoder.set_head(old).expect("it fits");
     let encoding = encoder.encode("在吗").expect("encoded");

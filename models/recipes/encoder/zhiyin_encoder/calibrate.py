@@ -8,7 +8,7 @@ from . import labels
 from .examples import Example, entity_tags
 from .predict import Prediction
 
-TEMPERATURES = np.geomspace(0.4, 4.0, 47)
+TEMPERATURES = np.geomspace(0.3, 8.0, 61)
 # A label with fewer positives on dev keeps this threshold.
 DEFAULT_THRESHOLD, LEAST_POSITIVES = 0.4, 5
 

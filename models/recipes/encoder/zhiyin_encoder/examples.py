@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from . import corpora, labels, ngrams, own
-from .settings import Shape
+from . import corpora, labels, own
 
 TRAIN_TOKENS = 64
 IGNORE = -100
@@ -33,6 +32,8 @@ class Example:
     pair: tuple[str, str] | None = None
     weight: float = 1.0
     origin: str = ""
+    # Margins of the n-gram bag (bag.py), cross-fitted for training rows.
+    margins: np.ndarray | None = None
 
 
 def from_own(row: dict) -> Example:
@@ -152,27 +153,24 @@ class Batch:
     examples: list[Example]
     ids: torch.Tensor
     mask: torch.Tensor
-    bag_ids: torch.Tensor
-    bag_offsets: torch.Tensor
-    bag_scale: torch.Tensor
     entity: torch.Tensor | None = field(default=None)
     punctuation: torch.Tensor | None = field(default=None)
 
     def inputs(self, device: torch.device) -> list[torch.Tensor]:
-        return [t.to(device) for t in (self.ids, self.mask, self.bag_ids, self.bag_offsets, self.bag_scale)]
+        return [t.to(device) for t in (self.ids, self.mask)]
 
 
-def collate(examples: list[Example], tokenizer: Tokenizer, shape: Shape, limit: int, word_drop: float, bag_drop: float, rng: random.Random) -> Batch:
-    """Pads to a multiple of 8. `word_drop` of the tokens become [MASK], `bag_drop` of the n-grams are left out."""
-    encodings = tokenizer.encode_batch([e.text for e in examples])
-    rows = [(e.ids[:limit], e.offsets[:limit], e.special_tokens_mask[:limit]) for e in encodings]
+def collate(examples: list[Example], tokenizer: Tokenizer, limit: int, word_drop: float, rng: random.Random) -> Batch:
+    """Pads to a multiple of 8. `word_drop` of the tokens become [MASK]."""
+    # The cut keeps the closing [SEP], as `src/inference/tokenizer.rs` does.
+    tokenizer.enable_truncation(limit)
+    rows = [(e.ids, e.offsets, e.special_tokens_mask) for e in tokenizer.encode_batch([e.text for e in examples])]
     width = -(-max(len(ids) for ids, _, _ in rows) // 8) * 8
     mask_id = tokenizer.token_to_id("[MASK]")
     ids = np.zeros((len(rows), width), dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)
     entity = np.full((len(rows), width), IGNORE, dtype=np.int64)
     punctuation = np.full((len(rows), width), IGNORE, dtype=np.int64)
-    bags, offsets, scales, at = [], [], [], 0
     for i, (example, (row, places, special)) in enumerate(zip(examples, rows)):
         kept = [mask_id if word_drop and not s and rng.random() < word_drop else t for t, s in zip(row, special)]
         ids[i, : len(row)], mask[i, : len(row)] = kept, 1
@@ -180,20 +178,10 @@ def collate(examples: list[Example], tokenizer: Tokenizer, shape: Shape, limit: 
             entity[i, : len(row)] = entity_tags(example.entities, places, special)
         if example.marks is not None:
             punctuation[i, : len(row)] = mark_tags(example.marks, places, special)
-        bag = ngrams.buckets(example.text, shape.ngram_max, shape.ngram_buckets)
-        if bag_drop:
-            bag = bag[np.random.random(len(bag)) >= bag_drop]
-        bags.append(bag)
-        offsets.append(at)
-        scales.append(1 / max(1, len(bag)) ** 0.5)
-        at += len(bag)
     return Batch(
         examples,
         torch.from_numpy(ids),
         torch.from_numpy(mask),
-        torch.from_numpy(np.concatenate(bags)),
-        torch.tensor(offsets),
-        torch.tensor(scales, dtype=torch.float32),
         torch.from_numpy(entity),
         torch.from_numpy(punctuation),
     )

@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from . import calibrate, labels
+from .bag import Bag
 from .examples import own_examples
 from .model import Encoder
-from .predict import load, predict
+from .predict import Prediction, load, predict, quick_scores
 from .settings import Shape, arguments, seeded
 
 VERSION = "zhiyin-encoder-small@1"
@@ -40,7 +41,7 @@ PARITY_TEXTS = [
 ]
 
 
-def tensors(model: Encoder, shape: Shape) -> dict[str, torch.Tensor]:
+def tensors(model: Encoder, bag: Bag, shape: Shape) -> dict[str, torch.Tensor]:
     """Weights under Hugging Face's BERT names, in f16; the n-gram table in int8 with one scale per column."""
     s = {k: v.detach().float().contiguous() for k, v in model.state_dict().items()}
     out = {
@@ -60,7 +61,7 @@ def tensors(model: Encoder, shape: Shape) -> dict[str, torch.Tensor]:
                 out[f"encoder.layer.{i}.attention.self.{name}.{part}"] = chunk.contiguous()
             for own, theirs in names.items():
                 out[f"encoder.layer.{i}.{theirs}.{part}"] = s[f"trunk.layers.{i}.{own}.{part}"]
-    for own, theirs in {"pool_first": "pooler.first", "pool_mean": "pooler.mean", "pool_bag": "pooler.bag", "pool_norm": "pooler.norm", "embedding": "embedding"}.items():
+    for own, theirs in {"pool_first": "pooler.first", "pool_mean": "pooler.mean", "pool_norm": "pooler.norm", "embedding": "embedding"}.items():
         for part in ("weight", "bias"):
             if f"{own}.{part}" in s:
                 out[f"{theirs}.{part}"] = s[f"{own}.{part}"]
@@ -68,22 +69,17 @@ def tensors(model: Encoder, shape: Shape) -> dict[str, torch.Tensor]:
         for key in s:
             if key.startswith(f"{group}."):
                 out["heads." + key.removeprefix(f"{group}.")] = s[key]
-    out = {k: v.half() for k, v in out.items()}
-    scale = s["bag"].abs().amax(0) / 127
-    out["ngrams.table"] = (s["bag"] / scale).round().clamp(-127, 127).to(torch.int8)
-    out["ngrams.table_scale"] = scale
+    out = {k: v.half().contiguous() for k, v in out.items()}
+    out["ngrams.table"] = torch.from_numpy(bag.table)
+    out["ngrams.table_scale"] = torch.from_numpy(bag.scale)
     return out
 
 
 def rounded(model: Encoder) -> None:
     """Puts the exported precision into the model, so that references come from exactly what is shipped."""
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name == "bag":
-                scale = parameter.abs().amax(0) / 127
-                parameter.copy_((parameter / scale).round().clamp(-127, 127) * scale)
-            else:
-                parameter.copy_(parameter.half().float())
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half().float())
 
 
 def heads_toml(calibration: dict[str, dict]) -> str:
@@ -99,10 +95,10 @@ def heads_toml(calibration: dict[str, dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parity(model: Encoder, tokenizer: Tokenizer, shape: Shape, calibration: dict[str, dict], device: torch.device) -> dict:
-    """Reference outputs."""
+def parity(predictions: list[Prediction], calibration: dict[str, dict]) -> dict:
+    """Reference outputs of `PARITY_TEXTS`."""
     cases = []
-    for text, p in zip(PARITY_TEXTS, predict(model, PARITY_TEXTS, tokenizer, shape, device)):
+    for text, p in zip(PARITY_TEXTS, predictions):
         sentence = {}
         for head in labels.SENTENCE_HEADS:
             f = calibrate.softmax if labels.KINDS[head] == "softmax" else calibrate.sigmoid
@@ -121,7 +117,10 @@ def main() -> None:
     model = load(options.work / "tuned.pt", shape).to(device)
     rounded(model)
     dev = own_examples("dev")
-    calibration = calibrate.calibrate(dev, predict(model, [e.text for e in dev], tokenizer, shape, device))
+    bag = Bag(options.work / "bag.npz")
+    predictions = predict(model, [e.text for e in dev], tokenizer, shape, device, bag)
+    print(quick_scores(dev, predictions))
+    calibration = calibrate.calibrate(dev, predictions)
     options.out.mkdir(parents=True, exist_ok=True)
     config = shape.as_dict()
     ngrams = {"buckets": config.pop("ngram_buckets"), "dim": config.pop("ngram_dim"), "max": config.pop("ngram_max")}
@@ -129,10 +128,10 @@ def main() -> None:
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     shutil.copyfile(options.work / "tokenizer.json", options.out / "tokenizer.json")
     weights = options.out / "model.safetensors"
-    save_file(tensors(model.cpu(), shape), str(weights), metadata={"format": "pt"})
+    save_file(tensors(model.cpu(), bag, shape), str(weights), metadata={"format": "pt"})
     weights.chmod(0o644)
     (options.out / "heads.toml").write_text(heads_toml(calibration), encoding="utf-8")
-    references = parity(model.to(device), tokenizer, shape, calibration, device)
+    references = parity(predict(model.to(device), PARITY_TEXTS, tokenizer, shape, device, bag), calibration)
     (options.out / "parity.json").write_text(json.dumps(references, ensure_ascii=False) + "\n", encoding="utf-8")
     (options.work / "calibration.json").write_text(json.dumps(calibration))
     print({p.name: p.stat().st_size for p in sorted(options.out.iterdir())})

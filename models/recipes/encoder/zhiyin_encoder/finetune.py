@@ -13,11 +13,13 @@ import random
 import time
 from collections import defaultdict
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 from . import corpora, labels, own
+from .bag import ORDER, Bag, section
 from .examples import (
     TRAIN_TOKENS, Auxiliary, Batch, Example, article_examples, collate, description_examples, own_examples, public_examples, punctuation_examples,
 )
@@ -28,10 +30,12 @@ from .settings import BUDGETS, Shape, arguments, seeded
 # Rows of one step by kind, for a batch of 64 rows by intent.
 SHARE = {"intent": 64, "emotion": 14, "conduct": 10, "agent": 14, "entity": 6, "punctuation": 10, "article": 8}
 PUBLIC_SHARE = {"goemotions": 6, "cped": 6, "clinc150": 7, "banking77": 7, "multidogo": 3, "tydip": 2, "presidio": 2}
-LOSS_WEIGHT = {"intent": 1.0, "act": 2.0, "emotion": 0.8, "conduct": 2.0, "entity": 0.7, "punctuation": 0.4, "auxiliary": 0.4, "pair": 0.5}
+LOSS_WEIGHT = {"intent": 1.0, "act": 2.0, "emotion": 0.8, "conduct": 3.0, "entity": 0.7, "punctuation": 0.4, "auxiliary": 0.4, "pair": 0.5}
 SMOOTHING = 0.08
 PAIR_TEMPERATURE = 0.1
-WORD_DROP, BAG_DROP = 0.08, 0.3
+WORD_DROP = 0.12
+# How strongly the heads follow the bag at the start; training corrects it.
+TRUST = {"intent": 8.0, "act": 3.0, "emotion": 2.0, "conduct": 3.0}
 # The running average takes in the weights every few steps; its memory is about 40 of these.
 AVERAGE_EVERY, AVERAGE_DECAY = 4, 0.975
 
@@ -83,6 +87,7 @@ def losses(model: Encoder, batch: Batch, hidden: torch.Tensor, sentence: torch.T
     """One loss per head over the rows that have its label."""
     device, examples = sentence.device, batch.examples
     dropped = model.dropout(sentence)
+    margins = torch.from_numpy(np.stack([e.margins for e in examples])).to(device)
     found: dict[str, torch.Tensor] = {}
 
     def rows_with(attribute: str) -> list[int]:
@@ -97,22 +102,22 @@ def losses(model: Encoder, batch: Batch, hidden: torch.Tensor, sentence: torch.T
             for name, share in zip(names, shares):
                 target[n, labels.INTENTS.index(name)] += (1 - SMOOTHING) * share
         weight = torch.tensor([examples[i].weight for i in rows])
-        logits = model.sentence_heads["intent"](dropped[rows]).float()
+        logits = model.head("intent", sentence[rows], margins[rows]).float()
         found["intent"] = (F.cross_entropy(logits, target.to(device), reduction="none") * weight.to(device)).sum() / weight.sum()
     if rows := rows_with("emotion"):
         target = torch.tensor([labels.EMOTIONS.index(examples[i].emotion) for i in rows], device=device)
         weight = torch.tensor([examples[i].weight for i in rows], device=device) * emotion_weight[target]
-        logits = model.sentence_heads["emotion"](dropped[rows]).float()
+        logits = model.head("emotion", sentence[rows], margins[rows]).float()
         found["emotion"] = (F.cross_entropy(logits, target, reduction="none", label_smoothing=SMOOTHING) * weight).sum() / weight.sum()
     if rows := rows_with("acts"):
         target = torch.tensor([[float(a in examples[i].acts) for a in labels.ACTS] for i in rows], device=device)
         weight = torch.tensor([examples[i].weight for i in rows], device=device)
-        loss = F.binary_cross_entropy_with_logits(model.sentence_heads["act"](dropped[rows]).float(), target, reduction="none").mean(1)
+        loss = F.binary_cross_entropy_with_logits(model.head("act", sentence[rows], margins[rows]).float(), target, reduction="none").mean(1)
         found["act"] = (loss * weight).sum() / weight.sum()
     if rows := rows_with("conduct"):
         target = torch.tensor([[float(examples[i].conduct.get(c, False)) for c in labels.CONDUCT] for i in rows], device=device)
         known = torch.tensor([[float(c in examples[i].conduct) * examples[i].weight for c in labels.CONDUCT] for i in rows], device=device)
-        loss = F.binary_cross_entropy_with_logits(model.sentence_heads["conduct"](dropped[rows]).float(), target, reduction="none")
+        loss = F.binary_cross_entropy_with_logits(model.head("conduct", sentence[rows], margins[rows]).float(), target, reduction="none")
         found["conduct"] = (loss * known).sum() / known.sum()
     for head, tags in (("entity", batch.entity), ("punctuation", batch.punctuation)):
         chosen = (tags.flatten() >= 0).nonzero().squeeze(1)
@@ -129,6 +134,17 @@ def losses(model: Encoder, batch: Batch, hidden: torch.Tensor, sentence: torch.T
     if pair := pair_loss(model, examples, sentence):
         found["pair"] = pair[0]
     return found
+
+
+def add_margins(examples: list[Example], bag: Bag, shape: Shape) -> None:
+    """Margins of the rows that have none yet: cross-fitted ones for rows the bag was fitted on."""
+    new = [e for e in examples if e.margins is None]
+    fresh = [e for e in new if e.text not in bag.cross_fitted]
+    for e in new:
+        e.margins = bag.cross_fitted.get(e.text)
+    if fresh:
+        for e, margins in zip(fresh, bag.margins([e.text for e in fresh], shape)):
+            e.margins = margins
 
 
 def pair_loss(model: Encoder, examples: list[Example], sentence: torch.Tensor) -> tuple[torch.Tensor] | None:
@@ -152,12 +168,12 @@ def pair_loss(model: Encoder, examples: list[Example], sentence: torch.Tensor) -
     return (-(log_share * positive).sum(1)[has] / positive.sum(1)[has]).mean(),
 
 
-def forward_by_length(model: Encoder, examples: list[Example], tokenizer: Tokenizer, shape: Shape, device, rng) -> list[tuple[Batch, torch.Tensor, torch.Tensor]]:
+def forward_by_length(model: Encoder, examples: list[Example], tokenizer: Tokenizer, device, rng) -> list[tuple[Batch, torch.Tensor, torch.Tensor]]:
     """The rows in three groups of like length, so that little padding is computed."""
     ordered = sorted(examples, key=lambda e: len(e.text.encode()) if e.text.isascii() else 3 * len(e.text))
     groups, size = [], -(-len(ordered) // 3)
     for start in range(0, len(ordered), size):
-        batch = collate(ordered[start : start + size], tokenizer, shape, TRAIN_TOKENS, WORD_DROP, BAG_DROP, rng)
+        batch = collate(ordered[start : start + size], tokenizer, TRAIN_TOKENS, WORD_DROP, rng)
         hidden, sentence = model(*batch.inputs(device))
         groups.append((batch, hidden, sentence))
     return groups
@@ -166,7 +182,7 @@ def forward_by_length(model: Encoder, examples: list[Example], tokenizer: Tokeni
 def joined(groups: list[tuple[Batch, torch.Tensor, torch.Tensor]]) -> tuple[Batch, torch.Tensor, torch.Tensor]:
     """The groups as one batch; hidden states and tags are laid in one row of tokens."""
     batch = Batch(
-        [e for b, _, _ in groups for e in b.examples], *[None] * 5,
+        [e for b, _, _ in groups for e in b.examples], *[None] * 2,
         entity=torch.cat([b.entity.flatten() for b, _, _ in groups]),
         punctuation=torch.cat([b.punctuation.flatten() for b, _, _ in groups]),
     )
@@ -177,6 +193,7 @@ def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, help="instead of the size's minutes")
     parser.add_argument("--start", default="adapted.pt", help="checkpoint of the pre-training in the work folder")
+    parser.add_argument("--resume", action="store_true", help="go on from tuned.pt")
     options = parser.parse_args()
     budget, shape = BUDGETS[options.size], Shape()
     device = seeded(options.seed, options.threads)
@@ -198,13 +215,19 @@ def main() -> None:
     model = Encoder(shape, {k: len(v) for k, v in labels.SENTENCE_HEADS.items()}, {k: len(v) for k, v in labels.TOKEN_HEADS.items()}, heads).to(device)
     pretrained = torch.load(options.work / options.start, weights_only=True)
     model.trunk.load_state_dict({k.removeprefix("trunk."): v for k, v in pretrained.items() if k.startswith("trunk.")})
+    bag = Bag(options.work / "bag.npz")
+    model.trust_bag({h: section(h) for h in ORDER}, torch.from_numpy(bag.intercept), TRUST)
+    if options.resume:
+        stored = torch.load(options.work / "tuned.pt", weights_only=True)
+        known = model.state_dict()
+        model.load_state_dict({k: v for k, v in stored["state"].items() if k in known}, strict=False)
     sampler = Sampler(train, public, punctuation, budget.tune_batch / 64, options.seed)
     counts = torch.tensor([1.0 + len(sampler.by_emotion[e]) for e in labels.EMOTIONS])
     emotion_weight = (counts.mean() / counts).pow(0.35).to(device)
-    tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, budget, options, dev)
+    tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, budget, options, dev, bag)
 
 
-def tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, budget, options, dev) -> None:
+def tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, budget, options, dev, bag) -> None:
     """AdamW, warm-up, linear decay to zero; the exported weights are a running average."""
     trunk = [p for n, p in model.named_parameters() if n.startswith("trunk.")]
     rest = [p for n, p in model.named_parameters() if not n.startswith("trunk.")]
@@ -221,7 +244,9 @@ def tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, bu
             group["lr"] = rate * min(1, (step + 1) / 150) * (1 - done)
         model.train()
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            groups = forward_by_length(model, sampler.step(), tokenizer, shape, device, rng)
+            rows = sampler.step()
+            add_margins(rows, bag, shape)
+            groups = forward_by_length(model, rows, tokenizer, device, rng)
             batch, hidden, sentence = joined(groups)
             found = losses(model, batch, hidden, sentence, auxiliary, emotion_weight)
             loss = sum(LOSS_WEIGHT[name] * value for name, value in found.items())
@@ -242,16 +267,16 @@ def tune(model, sampler, auxiliary, emotion_weight, tokenizer, shape, device, bu
             print(f"step {step} minutes {(time.time() - begin) / 60:.1f} {shown}", flush=True)
         if step % 200 == 0:
             save(average, auxiliary, options.work / "tuned.pt")
-            print(f"step {step} dev {dev_scores(model, average, dev, tokenizer, shape, device)}", flush=True)
+            print(f"step {step} dev {dev_scores(model, average, dev, tokenizer, shape, device, bag)}", flush=True)
     save(average, auxiliary, options.work / "tuned.pt")
-    print(f"end step {step} dev {dev_scores(model, average, dev, tokenizer, shape, device)}", flush=True)
+    print(f"end step {step} dev {dev_scores(model, average, dev, tokenizer, shape, device, bag)}", flush=True)
 
 
-def dev_scores(model, average, dev, tokenizer, shape, device) -> str:
+def dev_scores(model, average, dev, tokenizer, shape, device, bag) -> str:
     """Scores of the averaged weights on the dev split."""
     current = {k: v.clone() for k, v in model.state_dict().items()}
     model.load_state_dict(average)
-    result = quick_scores(dev, predict(model, [e.text for e in dev], tokenizer, shape, device))
+    result = quick_scores(dev, predict(model, [e.text for e in dev], tokenizer, shape, device, bag))
     model.load_state_dict(current)
     return result
 

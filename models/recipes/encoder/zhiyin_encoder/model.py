@@ -1,4 +1,4 @@
-"""The network: a BERT trunk, a pooled sentence vector with a character n-gram bag, and the heads.
+"""The network: a BERT trunk, a pooled sentence vector, and the heads.
 
 Post-layer-norm BERT layout, so that the exported trunk has Hugging Face's tensor names and
 `src/inference/trunk.rs` (or any other BERT loader) runs it.
@@ -93,36 +93,46 @@ class MaskedModel(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Trunk, sentence vector and heads. `sentence_heads` and `token_heads` give the label counts."""
+    """Trunk, sentence vector and heads. `sentence_heads` and `token_heads` give the label counts.
+
+    The character n-gram bag is fitted by itself (`bag.py`); sentence heads read its margins behind the sentence vector.
+    """
 
     def __init__(self, shape: Shape, sentence_heads: dict[str, int], token_heads: dict[str, int], auxiliary: dict[str, int]) -> None:
         super().__init__()
         hidden = shape.hidden_size
-        # Dropped words and n-grams (examples.py) regularise the trunk; dropout inside would cost a fifth of the time.
+        # Dropped words (examples.py) regularise the trunk; dropout inside would cost a fifth of the time.
         self.trunk = Trunk(shape, dropout=0.0)
-        self.bag = nn.Parameter(torch.randn(shape.ngram_buckets, shape.ngram_dim) * 0.05)
         self.pool_first = nn.Linear(hidden, hidden)
         self.pool_mean = nn.Linear(hidden, hidden, bias=False)
-        self.pool_bag = nn.Linear(shape.ngram_dim, hidden, bias=False)
         self.pool_norm = nn.LayerNorm(hidden, eps=1e-5)
         self.embedding = nn.Linear(hidden, shape.embedding_size)
-        self.sentence_heads = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in sentence_heads.items()})
+        joined = hidden + shape.ngram_dim
+        self.sentence_heads = nn.ModuleDict({name: nn.Linear(joined, count) for name, count in sentence_heads.items()})
         self.token_heads = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in token_heads.items()})
         self.auxiliary = nn.ModuleDict({name: nn.Linear(hidden, count) for name, count in auxiliary.items()})
         self.dropout = nn.Dropout(0.15)
 
-    def forward(self, ids: Tensor, mask: Tensor, bag_ids: Tensor, bag_offsets: Tensor, bag_scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states (batch, tokens, hidden) and sentence vectors (batch, hidden).
+    def trust_bag(self, sections: dict[str, slice], intercept: Tensor, trust: dict[str, float]) -> None:
+        """Start of the sentence heads: the bag's own verdict, nothing of the sentence vector yet."""
+        with torch.no_grad():
+            for name, head in self.sentence_heads.items():
+                hidden = head.in_features - sum(s.stop - s.start for s in sections.values())
+                place = sections[name]
+                head.weight.zero_()
+                head.weight[:, hidden + place.start : hidden + place.stop] = torch.eye(place.stop - place.start) * trust[name]
+                head.bias.copy_(intercept[place] * trust[name])
 
-        `bag_ids` are the n-gram buckets of all texts in a row, `bag_offsets` where each text begins,
-        `bag_scale` one over the root of its n-gram count.
-        """
+    def head(self, name: str, sentence: Tensor, margins: Tensor) -> Tensor:
+        """Logits of a sentence head: dropout on the sentence vector, none on the margins."""
+        return self.sentence_heads[name](torch.cat([self.dropout(sentence), margins.to(sentence.dtype)], -1))
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (batch, tokens, hidden) and sentence vectors (batch, hidden)."""
         hidden = self.trunk(ids, mask)
         weights = mask[:, :, None].to(hidden.dtype)
         mean = (hidden * weights).sum(1) / weights.sum(1)
-        bag = F.embedding_bag(bag_ids, self.bag, bag_offsets, mode="sum") * bag_scale[:, None]
-        pooled = self.pool_first(hidden[:, 0]) + self.pool_mean(mean) + self.pool_bag(bag)
-        return hidden, F.gelu(self.pool_norm(pooled))
+        return hidden, F.gelu(self.pool_norm(self.pool_first(hidden[:, 0]) + self.pool_mean(mean)))
 
     def embed(self, sentence: Tensor) -> Tensor:
         """Unit vectors for retrieval."""

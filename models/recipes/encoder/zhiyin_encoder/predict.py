@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 
 from . import labels
+from .bag import Bag
 from .examples import Example, collate
 from .model import Encoder
 from .settings import Shape
@@ -37,7 +38,7 @@ def load(path: Path, shape: Shape) -> Encoder:
 
 
 @torch.no_grad()
-def predict(model: Encoder, texts: list[str], tokenizer: Tokenizer, shape: Shape, device: torch.device) -> list[Prediction]:
+def predict(model: Encoder, texts: list[str], tokenizer: Tokenizer, shape: Shape, device: torch.device, bag: Bag) -> list[Prediction]:
     """Predictions in the order of the texts."""
     was_training = model.training
     model.eval()
@@ -45,19 +46,20 @@ def predict(model: Encoder, texts: list[str], tokenizer: Tokenizer, shape: Shape
     found: list[Prediction | None] = [None] * len(texts)
     for start in range(0, len(order), 64):
         chosen = order[start : start + 64]
-        batch = collate([Example(texts[i]) for i in chosen], tokenizer, shape, shape.max_position_embeddings, 0.0, 0.0, random.Random(0))
+        batch = collate([Example(texts[i]) for i in chosen], tokenizer, shape.max_position_embeddings, 0.0, random.Random(0))
         hidden, sentence = model(*batch.inputs(device))
-        sentences = {name: head(sentence).cpu().numpy() for name, head in model.sentence_heads.items()}
+        margins = torch.from_numpy(bag.margins([texts[i] for i in chosen], shape)).to(device)
+        sentences = {name: model.head(name, sentence, margins).cpu().numpy() for name in model.sentence_heads}
         tokens = {name: head(hidden).cpu().numpy() for name, head in model.token_heads.items()}
         embedding = model.embed(sentence).cpu().numpy()
         for row, i in enumerate(chosen):
             encoding = tokenizer.encode(texts[i])
-            keep = [t for t, s in enumerate(encoding.special_tokens_mask[: shape.max_position_embeddings]) if not s]
+            keep = [t for t, s in enumerate(encoding.special_tokens_mask) if not s]
             found[i] = Prediction(
                 {n: v[row] for n, v in sentences.items()},
                 {n: v[row][keep] for n, v in tokens.items()},
                 embedding[row],
-                sentence[row].cpu().numpy(),
+                torch.cat([sentence[row], margins[row]]).cpu().numpy(),
                 [encoding.offsets[t] for t in keep],
             )
     model.train(was_training)

@@ -23,7 +23,7 @@ from .tokenizer import load_or_train
 MASK_SHARE = 0.15
 # How often a kind of text is drawn; laws are plentiful but far from service talk.
 MIX = {"english": 0.42, "chinese": 0.16, "laws": 0.42}
-ADAPT_MIX = {"own": 0.6, "english": 0.2, "chinese": 0.1, "laws": 0.1}
+ADAPT_MIX = {"own": 0.3, "english": 0.35, "chinese": 0.15, "laws": 0.2}
 
 
 class Stream:
@@ -104,6 +104,7 @@ def texts_for(public: Path, adapt: bool) -> dict[str, list[str]]:
 def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--adapt", action="store_true", help="go on from pretrained.pt with the project's own text")
+    parser.add_argument("--start", default="pretrained.pt", help="checkpoint from which --adapt goes on")
     parser.add_argument("--minutes", type=float, help="instead of the size's minutes")
     options = parser.parse_args()
     budget, shape = BUDGETS[options.size], Shape()
@@ -122,10 +123,10 @@ def main() -> None:
             model.trunk.words.weight += vectors
         print("word table started from co-occurrence", flush=True)
     if options.adapt:
-        model.load_state_dict(torch.load(options.work / "pretrained.pt", weights_only=True))
+        model.load_state_dict(torch.load(options.work / options.start, weights_only=True))
     minutes = options.minutes or (budget.adapt_minutes if options.adapt else budget.pretrain_minutes)
     path = options.work / ("adapted.pt" if options.adapt else "pretrained.pt")
-    train(model, streams, mix, tokenizer, device, budget, minutes, options.seed, 0.4 if options.adapt else 1.0, path)
+    train(model, streams, mix, tokenizer, device, budget, minutes, options.seed, 0.7 if options.adapt else 1.0, path)
     torch.save(model.state_dict(), path)
 
 
