@@ -66,7 +66,7 @@ def main() -> None:
         f'packed = {{ name = "{args.packed.name}", sha256 = "{checksum(args.packed)}", bytes = {args.packed.stat().st_size}, codec = "zstd" }}',
     ]
     for row in map(json.loads, args.figures.read_text("utf-8").splitlines()):
-        option = "--non-speech" if row["figure"].startswith("invented") else "--calls pipelines/samples/calls" if "_call_" in row["figure"] else "--data test"
+        option = "--non-speech --clips 12" if row["figure"].startswith("invented") else "--calls pipelines/samples/calls" if "_call_" in row["figure"] else "--data test --clips 40"
         option += " --noise-db 15" if row["figure"].endswith("_noise_15_db") else ""
         lines += ["", "[[measured]]", f'figure = "{row["figure"]}"', f"value = {row['value']}", f'unit = "{row["unit"]}"', f'on = "{row["on"]}"']
         lines.append(f'command = "models/recipes/asr/evaluate.py --transcribe transcribe --model {name} {option}"')
