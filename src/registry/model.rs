@@ -268,10 +268,11 @@ fn read_entry(dir: &Path, place: Place) -> Result<ModelEntry, RegistryError> {
     let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let refuse = |what: String, fix: String| Err(RegistryError::Card { path: path.clone(), what, fix });
     if !path.is_file() {
-        return refuse(
-            "is missing".into(),
-            format!("`zhiyin models pull {} --id NAME` makes a card for a folder that has none", dir.display()),
-        );
+        let fix = match place {
+            Place::Shipped => format!("put the release's back, in a checkout by `git checkout -- models/{name}/card.toml`"),
+            _ => format!("`zhiyin models pull {} --id {name}` makes one for a folder that has none", dir.display()),
+        };
+        return refuse("is missing".into(), fix);
     }
     let card = Card::read(dir)?;
     if card.id != name {

@@ -292,6 +292,15 @@ async fn a_folder_is_copied_with_its_card_or_gets_one() {
     std::fs::create_dir(elsewhere.path().join("empty")).unwrap();
     let message = pull(&registry, elsewhere.path().join("empty").to_str().unwrap()).await.unwrap_err().to_string();
     assert!(message.contains("the folder has no model.safetensors and no config.json"), "{message}");
+
+    // A folder that was put among the models by hand: the message says how it gets a card, and that does it.
+    std::fs::create_dir_all(place.user("by-hand")).unwrap();
+    std::fs::write(place.user("by-hand").join("ggml-x.bin"), &content).unwrap();
+    let folder = place.user("by-hand").display().to_string();
+    let message = registry.resolve("by-hand").unwrap_err().to_string();
+    assert!(message.contains(&format!("zhiyin models pull {folder} --id by-hand")), "{message}");
+    pull(&registry, &folder).await.unwrap();
+    assert_eq!(std::fs::read(registry.resolve("by-hand").unwrap().weights()).unwrap(), content);
 }
 
 #[tokio::test]
