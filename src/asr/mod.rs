@@ -27,12 +27,14 @@ mod engine;
 mod error;
 mod gate;
 mod language;
+mod mailbox;
 mod model_file;
 mod partial;
 mod queue;
 mod recognizer;
 mod scripted;
 mod session;
+mod transcript;
 mod whisper;
 mod words;
 
@@ -44,7 +46,8 @@ pub use language::CallLanguage;
 pub use model_file::{check_model_file, ModelHeader};
 pub use recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
 pub use scripted::{ScriptedEngine, ScriptedTrack};
-pub use session::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, Session, SessionConfig, Timings};
+pub use session::Session;
+pub use transcript::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, SessionConfig, Timings};
 pub use whisper::WhisperEngine;
 
 #[cfg(test)]

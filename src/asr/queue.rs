@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::engine::Mailbox;
+use super::mailbox::Mailbox;
 use super::DecodeRequest;
 
 /// Why a segment is decoded, the most urgent first.
