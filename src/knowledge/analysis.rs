@@ -52,9 +52,14 @@ pub(super) fn character_terms(text: &str) -> Vec<String> {
 
 /// How the text sounds: pairs of syllables in Chinese runs, sound keys of English words of four letters or more.
 pub(super) fn sound_terms(text: &str) -> Vec<String> {
-    let mut terms: Vec<String> = han_runs(text).iter().flat_map(|run| sound_pairs(run)).collect();
+    let mut terms = chinese_sounds(text);
     terms.extend(segment::words(text).iter().filter(|token| !token.han).filter_map(|token| english_sound(&token.text)));
     terms
+}
+
+/// The syllable pairs of all Chinese runs.
+pub(super) fn chinese_sounds(text: &str) -> Vec<String> {
+    han_runs(text).iter().flat_map(|run| sound_pairs(run)).collect()
 }
 
 /// The syllable pairs of one Chinese run; a pair with a function word in it is left out.
@@ -68,10 +73,13 @@ pub(super) fn sound_pairs(run: &[char]) -> Vec<String> {
         .collect()
 }
 
-/// The sound term of an English word; short keys match too much.
+/// Least length of an English sound key; shorter ones fit too many words.
+const MIN_SOUND_KEY: usize = 4;
+
+/// The sound term of an English word, if its key is long enough.
 pub(super) fn english_sound(word: &str) -> Option<String> {
     let key = phonetic::metaphone(&segment::stem(word));
-    (word.len() >= 4 && key.len() >= 3 && word.is_ascii()).then(|| format!("~{key}"))
+    (word.len() >= 4 && key.len() >= MIN_SOUND_KEY && word.is_ascii()).then(|| format!("~{key}"))
 }
 
 /// Runs of Chinese characters.
@@ -82,5 +90,5 @@ pub(super) fn han_runs(text: &str) -> Vec<Vec<char>> {
 }
 
 fn is_function_character(c: char) -> bool {
-    "的了吗呢吧啊呀哦嗯么我你您他她它们这那是在和跟就都也还又再很被把给让请对个什怎哪几要想能会说着过".contains(c)
+    "的了吗呢吧啊呀哦嗯么我你您他她它们这那是在和跟就都也还又再很被把给让请对个什怎哪几要想能会说着过没有".contains(c)
 }

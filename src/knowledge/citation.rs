@@ -91,8 +91,10 @@ fn best_sentence(text: &str, occurrences: &[Occurrence], weights: &HashMap<&str,
         let inside = |occurrence: &&Occurrence| occurrence.start >= start && occurrence.end <= start + length;
         let distinct: BTreeSet<&str> = occurrences.iter().filter(inside).map(|occurrence| occurrence.term.as_str()).collect();
         let weight: f32 = distinct.iter().filter_map(|term| weights.get(term)).sum();
-        // a heading repeats the question and does not answer it
-        let answers = length >= 5 && sentence.chars().any(|c| matches!(c, '。' | '；' | '.' | '！' | ':' | '：' | '|'));
+        // a heading or the head of a table repeats the question and does not answer it
+        let table_head = sentence.starts_with('|') && !sentence.chars().any(|c| c.is_ascii_digit());
+        let ends = sentence.chars().any(|c| matches!(c, '。' | '；' | '.' | '！' | ':' | '：' | '|'));
+        let answers = length >= 5 && ends && !table_head;
         let weight = if answers { weight + 0.001 } else { weight * 0.4 };
         if lead < length && best.is_none_or(|(most, _)| weight > most) {
             best = Some((weight, Highlight { start: start + lead, end: start + length - tail }));

@@ -22,7 +22,7 @@ pub struct KnowledgeConfig {
     pub weights: FieldWeights,
     /// Evidence in [0, 1] below which the lexical part also searches by sound.
     pub weak_below: f32,
-    /// Share of the best lexical evidence below which a passage is left out of the lexical ranking.
+    /// Share of the best BM25 score below which a passage is left out of the lexical ranking.
     pub tail_below: f32,
     /// Candidates that each part contributes to the fusion.
     pub candidates: usize,
@@ -42,7 +42,7 @@ impl Default for KnowledgeConfig {
             fusion: Fusion::default(),
             weights: FieldWeights::default(),
             weak_below: 0.45,
-            tail_below: 0.45,
+            tail_below: 0.25,
             candidates: 40,
             max_passages_per_document: 2,
             passage_width: 900,

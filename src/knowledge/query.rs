@@ -222,6 +222,8 @@ pub enum TermSource {
 pub(super) struct ParsedQuery {
     /// Word terms without stop words (all words if there are only stop words), without repeats.
     pub(super) words: Vec<Word>,
+    /// Whether `words` are only stop words: the query says next to nothing.
+    pub(super) only_stop_words: bool,
     /// Exact phrases, as character terms.
     pub(super) phrases: Vec<Vec<String>>,
     /// Phrases that must not occur, as character terms.
@@ -260,6 +262,7 @@ impl ParsedQuery {
         parsed.excluded.retain(|phrase| !phrase.is_empty());
         parsed.folded = fold(&plain);
         parsed.words = query_words(&parsed.folded);
+        parsed.only_stop_words = parsed.words.iter().all(|word| segment::is_stop_word(&word.folded));
         parsed
     }
 }

@@ -16,6 +16,8 @@ use super::Result;
 
 /// Share of the evidence by words that counts beside evidence by sound.
 const WORDS_BESIDE_SOUND: f32 = 0.3;
+/// Share of the evidence that a match of mere stop words earns.
+const STOP_WORD_TRUST: f32 = 0.3;
 /// A score of a full match is evidence of 1 - exp(-1.6) = 0.8.
 const STEEPNESS: f32 = 1.6;
 
@@ -77,19 +79,20 @@ impl KnowledgeIndex {
         let found = query_terms(snapshot, fields, parsed, &self.synonyms, &config.weights)?;
         let clauses = word_clauses(&found, fields, &config.weights);
         let hits = self.lexical.top(snapshot, clauses, conditions, config.candidates)?;
+        let trust = if parsed.only_stop_words { STOP_WORD_TRUST } else { 1.0 };
         let mut evidence: HashMap<DocAddress, f32> =
-            hits.iter().map(|(score, address)| (*address, evidence_of(*score, found.full))).collect();
+            hits.iter().map(|(score, address)| (*address, trust * evidence_of(*score, found.full))).collect();
         let raw = hits.iter().map(|(score, address)| (*address, *score)).collect();
         let best = evidence.values().copied().fold(0.0, f32::max);
         let mut terms = found.terms.clone();
-        let by_sound = best < config.weak_below || found.unknown_word;
+        let by_sound = (best < config.weak_below || found.unknown_word) && !parsed.only_stop_words;
         if by_sound {
             terms.extend(self.by_sound(snapshot, parsed, conditions, &mut evidence)?.terms);
         }
         let mut ranking: Vec<(DocAddress, f32)> = evidence.into_iter().collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let least = config.tail_below * ranking.first().map_or(0.0, |(_, best)| *best);
-        ranking.retain(|(_, score)| *score >= least);
+        let least = config.tail_below * ranking.first().map_or(0.0, |(_, best)| score_behind(*best));
+        ranking.retain(|(_, evidence)| score_behind(*evidence) >= least);
         ranking.truncate(config.candidates);
         Ok(Lexical { ranking, raw, terms, full: found.full, by_sound })
     }
@@ -204,6 +207,11 @@ impl KnowledgeIndex {
 /// it never makes two scores equal.
 fn evidence_of(score: f32, full: f32) -> f32 {
     if full > 0.0 { 1.0 - (-STEEPNESS * score / full).exp() } else { 0.0 }
+}
+
+/// The way back from evidence to the score, up to a constant factor.
+fn score_behind(evidence: f32) -> f32 {
+    -(1.0 - evidence.clamp(0.0, 0.999_999)).ln()
 }
 
 /// The filter of the vector side; the validity is left out where it excludes nothing.

@@ -117,7 +117,13 @@ fn corrections(vocabulary: &[String], word: &str) -> Vec<String> {
 /// The sound terms of a query and the score of a full match by sound.
 pub(super) fn sound_terms(snapshot: &Snapshot, fields: &Fields, parsed: &ParsedQuery, weights: &FieldWeights) -> Result<QueryTerms> {
     let mut found = QueryTerms::default();
-    let mut terms = analysis::sound_terms(&parsed.folded);
+    let mut terms = analysis::chinese_sounds(&parsed.folded);
+    for word in parsed.words.iter().filter(|word| !word.han) {
+        // an English word that is known was recognised; only unknown ones may be another by sound
+        if holding(&snapshot.searcher, &[fields.body, fields.questions], &word.term)? == 0 {
+            terms.extend(analysis::english_sound(&word.folded));
+        }
+    }
     terms.sort();
     terms.dedup();
     for term in terms {

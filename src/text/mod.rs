@@ -13,7 +13,7 @@
 //!
 //! assert_eq!(fold("ＡＢＣ　１２３"), "abc 123");
 //! let words: Vec<String> = segment::words("退款多久到账").into_iter().map(|token| token.text).collect();
-//! assert_eq!(words, ["退款", "多久", "到", "账"]);
+//! assert_eq!(words, ["退款", "多久", "到账"]);
 //! let (written, _) = Itn::new().apply("一共一百二十元", Language::Zh);
 //! assert_eq!(written, "一共120元");
 //! ```

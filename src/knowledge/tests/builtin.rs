@@ -105,7 +105,7 @@ fn english_questions_find_their_article() {
         ("I want to speak to your supervisor right now", "en-complaint-supervisor"),
         ("someone stole my credit card please block it", "en-lost-card"),
         ("why is there a charge on my bill I never ordered", "en-unknown-charge"),
-        ("my parcel arived brokn", "en-damaged-item"),
+        ("my item arived brokn", "en-damaged-item"),
         ("how much is roming abroad", "en-roaming-abroad"),
         ("waive the late fee", "en-late-fee"),
         ("keep my number when I switch provider", "en-port-number"),
@@ -116,23 +116,27 @@ fn english_questions_find_their_article() {
 #[test]
 fn unrelated_questions_share_little() {
     let queries = [
-        "退款多久到账", "宽带断网报修", "银行卡挂失", "出国漫游资费", "保险怎么理赔", "发票抬头修改", "携号转网条件", "房贷提前还款", "投诉要找主管", "快递三天没更新",
+        "退款多久到账", "宽带断网报修", "银行卡挂失", "出国漫游资费", "保险犹豫期退保", "发票抬头修改", "携号转网条件", "房贷提前还款", "投诉要找主管", "快递三天没更新",
     ];
     let results: Vec<BTreeSet<String>> =
-        queries.iter().map(|query| search(query).into_iter().take(8).map(|hit| hit.passage_id).collect()).collect();
+        queries.iter().map(|query| search(query).into_iter().take(8).map(|hit| hit.title).collect()).collect();
+    let mut pairs = Vec::new();
     for (first, a) in results.iter().enumerate() {
         for (second, b) in results.iter().enumerate().skip(first + 1) {
-            let shared = a.intersection(b).count();
-            assert!(shared <= 1, "{} and {} share {shared} of 8", queries[first], queries[second]);
+            let shared: Vec<&String> = a.intersection(b).collect();
+            if shared.len() > 1 {
+                pairs.push(format!("{} and {} share {shared:?}", queries[first], queries[second]));
+            }
         }
     }
+    assert!(pairs.is_empty(), "{pairs:?}");
 }
 
 #[test]
 fn evidence_tells_answers_from_noise() {
     let sure: Vec<f32> = ["退款多久到账", "怎么挂失银行卡", "how do I change my delivery address", "国际漫游怎么开通"].iter().map(|query| search(query)[0].score).collect();
     let noise: Vec<f32> =
-        ["今天天气真好啊", "你吃饭了没有", "my cat likes fish", "给我讲个笑话"].iter().map(|query| search(query).first().map_or(0.0, |hit| hit.score)).collect();
+        ["今天天气真好啊", "你吃饭了没有", "my cat likes fish", "给我讲个笑话", "没有了，谢谢你", "好的，再见"].iter().map(|query| search(query).first().map_or(0.0, |hit| hit.score)).collect();
     let (least, most) = (sure.iter().copied().fold(1.0, f32::min), noise.iter().copied().fold(0.0, f32::max));
     assert!(least > most + 0.1, "{sure:?} {noise:?}");
 }

@@ -58,7 +58,7 @@ fn answers_carry_highlights_citation_and_explanation() {
 
 #[test]
 fn filters_and_validity_hold_for_words_and_vectors() {
-    let (_dir, index) = index(hybrid_config());
+    let (_dir, index) = index(KnowledgeConfig { tail_below: 0.0, ..hybrid_config() });
     let at = |second| DateTime::<Utc>::from_timestamp(second, 0);
     let mut documents = sample();
     documents[0].content.queues = vec!["aftersales".into()];
