@@ -10,7 +10,7 @@ from .predict import Prediction
 
 TEMPERATURES = np.geomspace(0.3, 8.0, 61)
 # A label with fewer positives on dev keeps this threshold.
-DEFAULT_THRESHOLD, LEAST_POSITIVES = 0.4, 5
+DEFAULT_THRESHOLD, LEAST_POSITIVES = 0.25, 3
 
 
 def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -40,11 +40,11 @@ def fit_sigmoid(logits: np.ndarray, truth: np.ndarray) -> float:
 
 
 def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The threshold of best F1, smoothed towards 0.5 where few positives are at hand."""
+    """The threshold of best F1, drawn to the default where few positives are at hand."""
     positives = truth.sum()
     if positives < LEAST_POSITIVES:
         return DEFAULT_THRESHOLD
-    grid = np.arange(0.1, 0.81, 0.02)
+    grid = np.arange(0.06, 0.81, 0.02)
 
     def f1(t: float) -> float:
         chosen = probabilities >= t
@@ -53,8 +53,8 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
     scores = np.array([f1(t) for t in grid])
     near_best = grid[scores >= scores.max() - 0.01]
-    # The middle of all thresholds that are about as good, drawn to 0.4 by a few imagined examples.
-    return float((near_best.mean() * positives + 0.4 * 5) / (positives + 5))
+    # The middle of all thresholds that are about as good, drawn to the default by a few imagined examples.
+    return float((near_best.mean() * positives + DEFAULT_THRESHOLD * 3) / (positives + 3))
 
 
 def second_intent_threshold(probabilities: np.ndarray, examples: list[Example]) -> float:

@@ -22,15 +22,17 @@ DATA = [
     ("Chinese laws", "outside copyright (Article 5, Copyright Law of the PRC)", "LawRefBook/Laws 2f4c5c23"),
 ]
 LIMITS = [
-    "It was trained from scratch in about an hour on a few processor cores: it knows the project's service language and little else. A large pretrained checkpoint understands rare wordings better.",
+    "It was trained from scratch on a fraction of two shared processor cores (7.5 million tokens of masked-model training, 856 steps on the heads), so it is far from the aims of models.md: intent macro-F1 stays below 0.90, emotion below 0.70. More steps of the same recipe, or a large pretrained checkpoint, understand more.",
     "One utterance is read alone: an answer such as 'the blue one' gets its meaning from the conversation, which this model does not see.",
-    "Intents that differ by one fact (order status and delivery status, refund request and refund status) are confused most; look at the first three of the ranking.",
+    "Intents that differ by one fact (order status and delivery status, refund request and refund status) are confused most; the right one is among the first three far more often than first.",
+    "Entity spans are weak: take numbers, dates and amounts from rules (patterns, check digits) and use the head as a hint.",
+    "Punctuation is hardly usable yet; in Mandarin it sets next to no marks.",
+    "Rare conduct labels (abuse, sarcasm, media threat) are mostly missed: word lists must stand beside the head.",
     "The test utterances are written by the project, not recorded; figures on real calls will be lower, and recognition errors cost more.",
     "Traditional characters and dialects occur in training, but rarely. Other languages than Mandarin and English are not understood.",
-    "Emotion is read from words alone. Sarcasm is often taken for praise.",
-    "Entity spans are proposals: numbers are to be checked by rules (check digits), as the privacy stage does.",
+    "Emotion is read from words alone.",
 ]
-COMMAND = "cd models/recipes/encoder && python -m zhiyin_encoder.evaluate --public PUBLIC --work WORK --out ../../zhiyin-encoder-small"
+COMMAND = "cd models/recipes/encoder && python -m zhiyin_encoder.evaluate --own-only --public PUBLIC --work WORK --out ../../zhiyin-encoder-small"
 
 
 def measured(results: dict) -> list[tuple[str, float]]:
@@ -52,8 +54,8 @@ def measured(results: dict) -> list[tuple[str, float]]:
         if language in results["faq"]:
             found.append((f"{language}.faq.mrr_at_10", results["faq"][language]["mrr_at_10"]))
     public = results["public"]
-    found += [(f"en.{name}.frozen_logistic_regression_accuracy", public[name]["accuracy"]) for name in ("banking77", "clinc150")]
-    found.append(("en.goemotions.macro_f1", public["goemotions"]["macro_f1"]))
+    found += [(f"en.{name}.frozen_logistic_regression_accuracy", public[name]["accuracy"]) for name in ("banking77", "clinc150") if name in public]
+    found += [("en.goemotions.macro_f1", public["goemotions"]["macro_f1"])] if "goemotions" in public else []
     return found
 
 

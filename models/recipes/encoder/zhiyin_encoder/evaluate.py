@@ -203,6 +203,7 @@ def conversation_results(run, calibration: dict) -> dict:
 def main() -> None:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--own-only", action="store_true", help="leave the public test sets out (they take most of the time)")
     options = parser.parse_args()
     shape, device = Shape(), seeded(options.seed, options.threads)
     tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
@@ -215,11 +216,14 @@ def main() -> None:
     def run(texts: list[str]) -> list[Prediction]:
         return predict(model, texts, tokenizer, shape, device, bag)
 
-    results = {language: own_results(language, run, calibration) for language in own.LANGUAGES}
-    results |= {"conversations": conversation_results(run, calibration), "faq": faq(run), "public": public_results(options.public, run)}
+    results = {}
+    for language in own.LANGUAGES:
+        results[language] = own_results(language, run, calibration)
+        print(language, json.dumps(results[language]), flush=True)
+    results |= {"conversations": conversation_results(run, calibration), "faq": faq(run), "public": {} if options.own_only else public_results(options.public, run)}
     (options.work / "results.json").write_text(json.dumps(results, indent=1))
     (options.out / "card.toml").write_text(card.card(options.out, results, shape), encoding="utf-8")
-    print(json.dumps(results, indent=1))
+    print(json.dumps({k: v for k, v in results.items() if k not in own.LANGUAGES}, indent=1))
 
 
 if __name__ == "__main__":
