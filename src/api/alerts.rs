@@ -1,12 +1,12 @@
 //! Alerts of live rules.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::strict::Strict;
+use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::CallId;

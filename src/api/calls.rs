@@ -1,6 +1,6 @@
 //! Calls: open, read, change, end; messages and transcripts.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{header, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::export::{render, TranscriptFormat};
-use super::strict::Strict;
+use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{CallId, Channel, Language, Role, Utterance};

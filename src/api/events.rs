@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{header, HeaderMap};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::alerts::acknowledge_for;
+use super::strict::Query;
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
 use crate::conversation::CallId;
@@ -39,9 +40,8 @@ pub(super) struct EventQuery {
     /// Of the wall: only calls of this queue.
     queue: Option<String>,
     /// A ticket of `POST /tickets`.
+    #[expect(dead_code, reason = "read by the guard, before any handler")]
     ticket: Option<String>,
-    /// `close`: a browser gets errors as close codes.
-    upgrade_errors: Option<String>,
 }
 
 /// A page of events.

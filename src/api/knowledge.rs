@@ -1,6 +1,6 @@
 //! Knowledge documents, their life-cycle and search.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{header, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::admin::audit;
-use super::strict::Strict;
+use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
 use crate::conversation::{new_id, IdKind};

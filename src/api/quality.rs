@@ -1,6 +1,6 @@
 //! Rules, scoring and scorecards.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::strict::Strict;
+use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{CallId, Conversation};

@@ -1,10 +1,25 @@
 //! Strict bodies: an unknown field is refused with a pointer and the nearest known name.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
+
+/// Query parameters without unknown names.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Problem::new("invalid_query", rejection.body_text())),
+        }
+    }
+}
 
 /// A JSON body without unknown fields.
 pub(super) struct Strict<T>(pub(super) T);

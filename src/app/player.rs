@@ -26,6 +26,8 @@ pub struct PlayOptions {
     pub languages: Vec<String>,
     /// Queue.
     pub queue: Option<String>,
+    /// Title that screens show.
+    pub title: Option<String>,
     /// Name in the telephone system.
     pub external_id: Option<String>,
     /// Roles of the channels; left customer, right agent by default.
@@ -37,7 +39,7 @@ pub struct PlayOptions {
 impl PlayOptions {
     /// Options that fit a sample call.
     pub fn for_sample(sample: &Sample, speed: f64) -> Self {
-        Self { speed, languages: vec![sample.language.clone()], queue: sample.queue.clone(), ..Self::default() }
+        Self { speed, languages: vec![sample.language.clone()], queue: sample.queue.clone(), title: Some(sample.title.clone()), ..Self::default() }
     }
 }
 
@@ -73,6 +75,7 @@ pub async fn play(hub: &Hub, file: &Path, mut options: PlayOptions) -> anyhow::R
         external_id: options.external_id.take(),
         queue: options.queue.take(),
         languages: std::mem::take(&mut options.languages),
+        metadata: options.title.take().map(|t| ("title".to_owned(), t.into())).into_iter().collect(),
         audio: Some(AudioSpec {
             layout: Some(if channels.len() == 1 { "mono" } else { "stereo" }.into()),
             encoding: Encoding::PcmS16le,

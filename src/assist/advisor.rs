@@ -21,7 +21,7 @@ pub struct AdvisorConfig {
 
 impl Default for AdvisorConfig {
     fn default() -> Self {
-        Self { min_score: 0.35, cool_down_ms: 60_000, per_utterance: 1, useful_ms: 45_000 }
+        Self { min_score: 0.5, cool_down_ms: 60_000, per_utterance: 1, useful_ms: 45_000 }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn run(command: &ConfigCommand, config: Option<&Path>) -> anyhow::Res
         ConfigCommand::Check { file } => {
             Settings::load(file.as_deref().or(config))?;
             let pipelines = find_home()?.join("pipelines");
-            for id in ["live-assist", "quality-review"] {
+            for id in ["live-assist", "quality-review", "transcribe"] {
                 PipelineSpec::load(&pipelines.join(format!("{id}.toml")))?;
             }
             println!("ok: settings and pipelines are valid");

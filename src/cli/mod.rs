@@ -68,7 +68,7 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Measure this machine: live, start, encoder.
+    /// Measure this machine: live, start, encoder, quality.
     Bench {
         #[command(subcommand)]
         command: crate::bench::BenchCommand,

@@ -228,11 +228,8 @@ fn score(session: &Session, paths: &[PathBuf], scheme: Option<&str>, out: &Path,
     let (mut batch, mut scored, mut refused) = (Vec::with_capacity(BATCH), 0_usize, 0_usize);
     let mut flush = |batch: &mut Vec<Conversation>| -> anyhow::Result<usize> {
         let cards = score_batch(&stages, std::mem::take(batch))?;
-        for card in &cards {
-            serde_json::to_writer(&mut writer, card)?;
-            writer.write_all(b"\n")?;
-        }
-        writer.flush().context("the scores could not be written; what was written stays, run the command again")?;
+        write_cards(&mut writer, &cards)
+            .context("the scores could not be written; what was written stays, run the command again")?;
         Ok(cards.len())
     };
     for input in &inputs {
@@ -268,6 +265,14 @@ fn score_batch(stages: &Stages, batch: Vec<Conversation>) -> anyhow::Result<Vec<
             Ok(scorecard(stages, &annotated)?)
         })
         .collect()
+}
+
+fn write_cards(writer: &mut impl std::io::Write, cards: &[Scorecard]) -> std::io::Result<()> {
+    for card in cards {
+        serde_json::to_writer(&mut *writer, card)?;
+        writer.write_all(b"\n")?;
+    }
+    writer.flush()
 }
 
 /// CSV and HTML of everything in the score file.

@@ -63,6 +63,7 @@ pub(super) fn scorecard(card: &Scorecard) -> String {
         let mark = match rule.result.state {
             RuleState::Hit => "hit ",
             RuleState::Miss => "-   ",
+            RuleState::NotApplicable => continue,
             _ => "n/a ",
         };
         let name = rule.name.as_deref().unwrap_or(&rule.result.rule);

@@ -198,7 +198,7 @@ impl Default for KnowledgeSettings {
 
 impl Default for SuggestionSettings {
     fn default() -> Self {
-        Self { min_score: 0.35, cool_down_ms: 60_000, per_utterance: 1 }
+        Self { min_score: 0.5, cool_down_ms: 60_000, per_utterance: 1 }
     }
 }
 

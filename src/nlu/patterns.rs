@@ -35,7 +35,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         ("time", r"(?:早上|上午|中午|下午|晚上)?\d{1,2}[点时](?:\d{1,2}分|半)?|\d{1,2}:\d{2}|(?i:\b\d{1,2}\s?(?:am|pm)\b)".to_owned()),
         ("amount", format!(r"[¥￥$£€]\s?(?:{NUMBER})|(?:{NUMBER})\s?(?:万元|元|块钱|块|美元|yuan|dollars?|pounds?|euros?|RMB)")),
         ("phone", r"(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}-\d{7,8}|\+\d{1,3}[- ]\d{2,4}[- ]\d{3,4}[- ]?\d{3,4}".to_owned()),
-        ("order_no", r"\b[A-Za-z]{1,4}-?\d{6,18}\b|\b\d{8,20}\b".to_owned()),
+        ("order_no", r"[A-Za-z]{1,4}-?\d{6,18}|\d{8,20}".to_owned()),
     ]
     .into_iter()
     .filter_map(|(kind, source)| Regex::new(&source).ok().map(|regex| Pattern { kind, regex }))
@@ -54,7 +54,7 @@ pub fn find_entities(text: &str) -> Vec<PatternEntity> {
     let mut found = Vec::new();
     for pattern in PATTERNS.iter() {
         for hit in pattern.regex.find_iter(text) {
-            if touches_digit(text, hit.start(), hit.end(), pattern.kind)
+            if touches_more(text, hit.start(), hit.end(), pattern.kind)
                 || taken.iter().any(|&(start, end)| hit.start() < end && start < hit.end())
             {
                 continue;
@@ -74,11 +74,11 @@ pub fn find_entities(text: &str) -> Vec<PatternEntity> {
     found
 }
 
-/// A phone number must not be a part of a longer number.
-fn touches_digit(text: &str, start: usize, end: usize, kind: &str) -> bool {
-    kind == "phone"
-        && (text[..start].chars().next_back().is_some_and(|c| c.is_ascii_digit())
-            || text[end..].chars().next().is_some_and(|c| c.is_ascii_digit()))
+/// A number of a phone or an order must not be a part of a longer number or word.
+fn touches_more(text: &str, start: usize, end: usize, kind: &str) -> bool {
+    let more = |c: char| c.is_ascii_alphanumeric();
+    matches!(kind, "phone" | "order_no")
+        && (text[..start].chars().next_back().is_some_and(more) || text[end..].chars().next().is_some_and(more))
 }
 
 fn normalise(kind: &str, text: &str) -> String {

@@ -10,6 +10,8 @@ const AMBIGUOUS_MARGIN: f32 = 0.15;
 const AMBIGUOUS_MIN: f32 = 0.25;
 /// Below this probability of the best intent the utterance counts as out of scope.
 const SCOPE_MIN: f32 = 0.25;
+/// Least probability of an entity that only the encoder saw.
+const ENTITY_MIN: f32 = 0.5;
 /// How many intents of the ranking are given.
 const RANKED: usize = 5;
 const OUT_OF_SCOPE: &str = "out_of_scope";
@@ -91,6 +93,14 @@ impl Reader {
     }
 }
 
+/// Whether a place begins or ends in the middle of a number or Latin word: then the tag means only a part of it.
+fn cuts_a_run(points: &[char], start: usize, end: usize) -> bool {
+    let inside = |at: usize| {
+        at > 0 && at < points.len() && points[at - 1].is_ascii_alphanumeric() && points[at].is_ascii_alphanumeric()
+    };
+    inside(start) || inside(end)
+}
+
 /// Entities tagged by the encoder and those proved by a pattern; where both claim a place, the pattern stays.
 fn entities(text: &str, encoding: &Encoding) -> Vec<Entity> {
     let proved = find_entities(text);
@@ -100,6 +110,7 @@ fn entities(text: &str, encoding: &Encoding) -> Vec<Entity> {
         .entities()
         .into_iter()
         .filter(|tag| tag.start < tag.end && tag.end <= points.len() && free(tag.start, tag.end))
+        .filter(|tag| tag.probability >= ENTITY_MIN && !cuts_a_run(&points, tag.start, tag.end))
         .map(|tag| {
             let surface: String = points[tag.start..tag.end].iter().collect();
             Entity {

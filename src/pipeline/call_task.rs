@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::after_call::finish;
 use super::desk::Desk;
-use super::ears::{Ears, Heard};
+use super::ears::Ears;
+use super::heard::Heard;
 use super::{PipelineError, Stages};
 use crate::conversation::{new_id, IdKind, Language, Role, TimeSpan, Utterance, UtteranceId};
 use crate::emotion::VoiceSample;

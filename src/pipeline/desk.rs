@@ -11,7 +11,7 @@ use crate::conversation::{
 };
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
-use crate::quality::{LiveChange, LiveEvaluator, Span, Verdict};
+use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
 
 /// Milliseconds of the call between two risk events.
 const RISK_EVERY_MS: i64 = 5_000;
@@ -195,10 +195,15 @@ impl Desk {
             let body = EventBody::AlertResolved { alert_id, reason: ResolveReason::Retracted, by: None, note: None };
             return Some(Draft::new(at_ms, body));
         }
-        if !change.alert {
+        // Equal alerts of one call are one, until it is taken back.
+        if !change.alert || self.open_alerts.contains_key(&change.rule) {
             return None;
         }
         let rule = self.stages.rules.rule(&change.rule)?;
+        // What the agent does well is for the scorecard, not for the supervisor's wall.
+        if rule.kind == Kind::Merit {
+            return None;
+        }
         let level = match change.level {
             "critical" => AlertLevel::Critical,
             "warning" => AlertLevel::Warning,

@@ -6,14 +6,11 @@ use std::time::Instant;
 use futures::future::select_all;
 use tokio::sync::mpsc;
 
+use super::heard::{Channel, Heard};
 use super::listen::{Listener, ListenerConfig};
 use super::PipelineError;
-use crate::asr::{AsrEvent, CallLanguage, Engine, FinalTranscript, PartialPolicy, SessionConfig};
-use crate::conversation::{Role, TimeSpan, Utterance, UtteranceId};
-use crate::emotion::VoiceSample;
-use crate::event::{
-    Call, ChannelSpec, Draft, EventBody, StageNotice, Timings, TranscriptFinal, TranscriptPartial,
-};
+use crate::asr::{AsrEvent, CallLanguage, Engine, PartialPolicy, SessionConfig};
+use crate::event::{Call, ChannelSpec, Draft, EventBody, StageNotice};
 use crate::vad::VadConfig;
 
 /// How far live audio may run ahead of real time, milliseconds.
@@ -88,52 +85,6 @@ pub enum AudioNotice {
     Drain,
     /// The call ended.
     CallEnded,
-}
-
-/// Something that was heard.
-pub(super) enum Heard {
-    /// A revisable transcript.
-    Partial(Draft),
-    /// Somebody began to speak.
-    Started {
-        /// Its name.
-        utterance_id: UtteranceId,
-        /// Who.
-        role: Role,
-        /// When.
-        start_ms: i64,
-        /// The event.
-        draft: Draft,
-    },
-    /// What began has no words.
-    Dropped {
-        /// Its name.
-        utterance_id: UtteranceId,
-        /// Its end.
-        at_ms: i64,
-        /// The event.
-        draft: Draft,
-    },
-    /// Another event.
-    Notice(Draft),
-    /// A transcript that stays.
-    Final {
-        /// The event; its text is not normalised yet.
-        event: TranscriptFinal,
-        /// The utterance; its text is not normalised yet.
-        utterance: Utterance,
-        /// The voice.
-        voice: Option<VoiceSample>,
-    },
-}
-
-struct Channel {
-    listener: Listener,
-    role: Role,
-    writer: u64,
-    last_rev: u32,
-    /// Events of the listener that were not taken yet.
-    pending: Vec<AsrEvent>,
 }
 
 struct Writer {
@@ -279,7 +230,10 @@ impl Ears {
     }
 
     fn tell_marks(&mut self) {
-        let final_ms = self.clock_ms().unwrap_or(0);
+        self.tell_marks_until(self.clock_ms().unwrap_or(0));
+    }
+
+    fn tell_marks_until(&mut self, final_ms: i64) {
         for writer in self.writers.values_mut() {
             let (done, waiting) = writer.marks.drain(..).partition(|(_, at_ms)| *at_ms <= final_ms);
             writer.marks = waiting;
@@ -335,7 +289,8 @@ impl Ears {
             heard.extend(channel.drain(*index));
         }
         self.count(&heard);
-        self.tell_marks();
+        // Everything is final, also what lies behind the last speech.
+        self.tell_marks_until(i64::MAX);
         heard
     }
 
@@ -382,7 +337,8 @@ impl Ears {
             PartialPolicy::Off => 2,
         };
         let before = std::mem::replace(&mut self.ladder_level, level);
-        if level == before {
+        // Who replays fills the decoders on purpose.
+        if level == before || self.writers.values().all(|w| w.replay) {
             return None;
         }
         let at_ms = self.received_ms().unwrap_or(0);
@@ -425,109 +381,5 @@ impl Ears {
         self.notify_all(&AudioNotice::CallEnded);
         self.writers.clear();
         self.channels.clear();
-    }
-}
-
-impl Channel {
-    fn keep(&mut self, events: Vec<AsrEvent>) {
-        self.pending.extend(events);
-    }
-
-    fn drain(&mut self, index: u16) -> Vec<Heard> {
-        let events = std::mem::take(&mut self.pending);
-        events.into_iter().map(|event| self.heard(index, event)).collect()
-    }
-
-    fn heard(&mut self, channel_index: u16, event: AsrEvent) -> Heard {
-        let role = self.role;
-        match event {
-            AsrEvent::SpeechStarted { utterance_id, start_ms } => {
-                let body = EventBody::SpeechStarted { channel_index, role, start_ms };
-                Heard::Started { utterance_id, role, start_ms, draft: Draft::new(start_ms, body) }
-            }
-            AsrEvent::SpeechEnded { span: TimeSpan { start_ms, end_ms }, endpoint, .. } => {
-                let endpoint = endpoint.name().to_owned();
-                Heard::Notice(Draft::new(end_ms, EventBody::SpeechEnded { channel_index, role, start_ms, end_ms, endpoint }))
-            }
-            AsrEvent::Partial(p) => {
-                self.last_rev = p.rev;
-                let partial = TranscriptPartial {
-                    utterance_id: p.utterance_id,
-                    rev: p.rev,
-                    channel_index,
-                    role,
-                    start_ms: p.start_ms,
-                    end_ms: p.end_ms,
-                    text: p.text,
-                    stable_chars: p.stable_chars,
-                    language: p.language,
-                };
-                Heard::Partial(Draft::new(partial.end_ms, EventBody::TranscriptPartial(partial)))
-            }
-            // No words after all: an empty partial takes the words so far from the screens.
-            AsrEvent::Discarded { utterance_id, span: TimeSpan { start_ms, end_ms }, .. } => {
-                let partial = TranscriptPartial {
-                    utterance_id: utterance_id.clone(),
-                    rev: self.last_rev + 1,
-                    channel_index,
-                    role,
-                    start_ms,
-                    end_ms,
-                    text: String::new(),
-                    stable_chars: 0,
-                    language: String::new(),
-                };
-                let draft = Draft::new(end_ms, EventBody::TranscriptPartial(partial));
-                Heard::Dropped { utterance_id, at_ms: end_ms, draft }
-            }
-            AsrEvent::Failed { utterance_id, span: TimeSpan { start_ms, end_ms } } => {
-                let notice = StageNotice {
-                    stage: "listen".into(),
-                    level: 0,
-                    cause: "decoder_failed".into(),
-                    effect: format!("no transcript from {start_ms} ms to {end_ms} ms"),
-                    n_dropped: 1,
-                    since_ms: start_ms,
-                };
-                let draft = Draft::new(end_ms, EventBody::StageDegraded(notice));
-                Heard::Dropped { utterance_id, at_ms: end_ms, draft }
-            }
-            AsrEvent::Final(transcript) => self.heard_final(channel_index, *transcript),
-        }
-    }
-
-    fn heard_final(&self, channel_index: u16, transcript: FinalTranscript) -> Heard {
-        let FinalTranscript { mut utterance, timings, rewrites_stable, voice, .. } = transcript;
-        utterance.role = self.role;
-        let minutes = utterance.span.duration_ms() as f32 / 60_000.0;
-        let rate_per_min = (minutes > 0.0).then(|| utterance.words.len() as f32 / minutes);
-        let voice = voice.energy_db.map(|energy_db| VoiceSample {
-            energy_db: energy_db as f32,
-            pitch_hz: voice.pitch_hz.map(|p| p as f32),
-            rate_per_min,
-        });
-        let event = TranscriptFinal {
-            utterance_id: utterance.utterance_id.clone(),
-            revision: 1,
-            channel_index,
-            role: self.role,
-            speaker: utterance.speaker.clone(),
-            start_ms: utterance.span.start_ms,
-            end_ms: utterance.span.end_ms,
-            text: utterance.text.clone(),
-            raw_text: utterance.raw_text.clone(),
-            language: utterance.language.clone(),
-            confidence: utterance.confidence,
-            words: utterance.words.clone(),
-            redactions: Vec::new(),
-            timings_ms: Timings {
-                capture: timings.capture_ms as f32,
-                vad: timings.vad_ms as f32,
-                asr_queue: timings.asr_queue_ms as f32,
-                asr: timings.asr_ms as f32,
-            },
-            rewrites_stable,
-        };
-        Heard::Final { event, utterance, voice }
     }
 }

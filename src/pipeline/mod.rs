@@ -21,6 +21,7 @@ mod call_task;
 mod desk;
 mod ears;
 mod error;
+mod heard;
 mod hub;
 pub mod listen;
 mod spec;
