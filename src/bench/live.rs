@@ -45,8 +45,6 @@ struct Seen {
     suggestion_ms: Vec<f64>,
     speech_started: HashMap<u16, (i64, bool)>,
     finals: HashMap<String, Instant>,
-    asr_ms: f64,
-    audio_ms: f64,
 }
 
 /// All calls, and the totals.
@@ -77,8 +75,10 @@ pub(super) async fn run(mut session: Session, arguments: LiveArguments) -> anyho
     let ledger = ledger.lock();
     let all = |of: fn(&Seen) -> &Vec<f64>| -> Vec<f64> { ledger.calls.values().flat_map(|s| of(s).clone()).collect() };
     let (partials, finals, suggestions) = (all(|s| &s.first_partial_ms), all(|s| &s.final_ms), all(|s| &s.suggestion_ms));
-    let sum = |of: fn(&Seen) -> f64| -> f64 { ledger.calls.values().map(of).sum() };
-    let shed = hub.stages().recogniser.as_ref().map_or(0, |r| r.stats().shed_partials);
+    let stats = hub.stages().recogniser.as_ref().map(|r| r.stats());
+    let shed = stats.as_ref().map_or(0, |s| s.shed_partials);
+    // Decoder time over the audio decoded, partials included.
+    let rtf = stats.as_ref().map_or(0.0, |s| s.busy_ms as f64 / (s.audio_ms as f64).max(1.0));
     let figures = [
         ("calls", arguments.calls as f64),
         ("chats", arguments.chats as f64),
@@ -90,7 +90,7 @@ pub(super) async fn run(mut session: Session, arguments: LiveArguments) -> anyho
         ("final_p95_ms", percentile(&finals, 0.95)),
         ("suggestion_p50_ms", percentile(&suggestions, 0.5)),
         ("suggestion_p95_ms", percentile(&suggestions, 0.95)),
-        ("rtf", sum(|s| s.asr_ms) / sum(|s| s.audio_ms).max(1.0)),
+        ("rtf", rtf),
         ("lag_max_ms", lag_max_ms),
         ("shed_partials", shed as f64),
         ("finals", finals.len() as f64),
@@ -124,8 +124,6 @@ async fn watch(mut wall: tokio::sync::broadcast::Receiver<Arc<crate::event::Even
             }
             EventBody::TranscriptFinal(t) => {
                 seen.final_ms.push(since(t.end_ms));
-                seen.asr_ms += f64::from(t.timings_ms.asr);
-                seen.audio_ms += (t.end_ms - t.start_ms) as f64;
                 seen.finals.insert(t.utterance_id.to_string(), now);
             }
             EventBody::SuggestionCreated(s) => {

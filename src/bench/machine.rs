@@ -9,6 +9,14 @@ fn cpu() -> String {
     name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned())
 }
 
+/// Commit of the source folder the program runs from; `unknown` outside one.
+fn commit() -> String {
+    let home = crate::config::find_home().unwrap_or_default();
+    let asked = std::process::Command::new("git").arg("-C").arg(home).args(["rev-parse", "--short", "HEAD"]).output();
+    let text = asked.ok().filter(|o| o.status.success()).map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    text.unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// Resident memory of a process in MiB, by `/proc/<pid>/status`.
 pub(super) fn rss_mib(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -38,7 +46,7 @@ pub(super) fn print(bench: &str, models: &[String], figures: &[(&str, f64)], as_
     }
     let line = json!({
         "bench": bench,
-        "commit": option_env!("ZHIYIN_COMMIT").unwrap_or("unknown"),
+        "commit": commit(),
         "machine": { "cores": num_cpus::get(), "cpu": cpu() },
         "models": models,
         "figures": Value::Object(map),
