@@ -26,6 +26,10 @@ fn main() {
         hits += results.iter().filter(|r| r.state == RuleState::Hit).count();
     }
     let per_s = ROUNDS as f64 / started.elapsed().as_secs_f64();
-    println!("rules {} conversations_per_s {per_s:.0} hits_per_conversation {:.2}", rules.rules().len(), hits as f64 / ROUNDS as f64);
+    println!(
+        "rules {} conversations_per_s {per_s:.0} hits_per_conversation {:.2}",
+        rules.rules().len(),
+        hits as f64 / ROUNDS as f64
+    );
     assert!(hits > ROUNDS / 2, "the rules find something in most conversations");
 }

@@ -15,8 +15,8 @@ mod scope;
 mod token;
 
 pub use limiter::{RateClass, RateDecision, RateLimiter};
-pub use scope::{shipped_role, RoleDefinition, RowFilter, Scope, SHIPPED_ROLES};
-pub use token::{hash_secret, new_secret, Principal, TicketBook, TokenRecord};
+pub use scope::{RoleDefinition, RowFilter, SHIPPED_ROLES, Scope, shipped_role};
+pub use token::{Principal, TicketBook, TokenRecord, hash_secret, new_secret};
 
 #[cfg(test)]
 mod tests;

@@ -97,9 +97,8 @@ pub struct RowFilter {
 impl RowFilter {
     /// Whether a call with these properties is visible.
     pub fn admits(&self, queue: Option<&str>, team: Option<&str>, agent_id: Option<&str>) -> bool {
-        let within = |list: &[String], value: Option<&str>| {
-            list.is_empty() || value.is_some_and(|v| list.iter().any(|known| known == v))
-        };
+        let within =
+            |list: &[String], value: Option<&str>| list.is_empty() || value.is_some_and(|v| list.iter().any(|known| known == v));
         within(&self.queues, queue)
             && within(&self.teams, team)
             && self.agent_id.as_deref().is_none_or(|own| agent_id == Some(own))
@@ -121,24 +120,74 @@ use Scope as S;
 pub const SHIPPED_ROLES: &[RoleDefinition] = &[
     RoleDefinition {
         name: "agent",
-        scopes: &[S::CallsRead, S::EventsRead, S::SuggestionsRead, S::SuggestionsFeedback, S::KnowledgeRead, S::ChatRead, S::ChatWrite],
+        scopes: &[
+            S::CallsRead,
+            S::EventsRead,
+            S::SuggestionsRead,
+            S::SuggestionsFeedback,
+            S::KnowledgeRead,
+            S::ChatRead,
+            S::ChatWrite,
+        ],
     },
     RoleDefinition {
         name: "supervisor",
-        scopes: &[S::CallsRead, S::CallsWrite, S::EventsRead, S::SuggestionsRead, S::AlertsWrite, S::KnowledgeRead, S::QualityRead, S::QualityReview, S::InsightsRead, S::AudioRead],
+        scopes: &[
+            S::CallsRead,
+            S::CallsWrite,
+            S::EventsRead,
+            S::SuggestionsRead,
+            S::AlertsWrite,
+            S::KnowledgeRead,
+            S::QualityRead,
+            S::QualityReview,
+            S::InsightsRead,
+            S::AudioRead,
+        ],
     },
     RoleDefinition {
         name: "qa",
-        scopes: &[S::CallsRead, S::EventsRead, S::AudioRead, S::QualityRead, S::QualityWrite, S::QualityScore, S::QualityReview, S::QualityJudge, S::InsightsRead],
+        scopes: &[
+            S::CallsRead,
+            S::EventsRead,
+            S::AudioRead,
+            S::QualityRead,
+            S::QualityWrite,
+            S::QualityScore,
+            S::QualityReview,
+            S::QualityJudge,
+            S::InsightsRead,
+        ],
     },
     RoleDefinition { name: "editor", scopes: &[S::KnowledgeRead, S::KnowledgeWrite, S::CallsRead, S::InsightsRead] },
     RoleDefinition {
         name: "engineer",
-        scopes: &[S::Infer, S::ModelsRead, S::ModelsWrite, S::EvalRead, S::EvalRun, S::InsightsRead, S::QualityRead, S::KnowledgeRead],
+        scopes: &[
+            S::Infer,
+            S::ModelsRead,
+            S::ModelsWrite,
+            S::EvalRead,
+            S::EvalRun,
+            S::InsightsRead,
+            S::QualityRead,
+            S::KnowledgeRead,
+        ],
     },
     RoleDefinition {
         name: "integrator",
-        scopes: &[S::CallsRead, S::CallsWrite, S::AudioWrite, S::EventsRead, S::SuggestionsRead, S::SuggestionsFeedback, S::ChatRead, S::ChatWrite, S::WebhooksWrite, S::KnowledgeRead, S::Infer],
+        scopes: &[
+            S::CallsRead,
+            S::CallsWrite,
+            S::AudioWrite,
+            S::EventsRead,
+            S::SuggestionsRead,
+            S::SuggestionsFeedback,
+            S::ChatRead,
+            S::ChatWrite,
+            S::WebhooksWrite,
+            S::KnowledgeRead,
+            S::Infer,
+        ],
     },
     RoleDefinition { name: "auditor", scopes: &[S::AdminAudit, S::CallsRead, S::QualityRead] },
     RoleDefinition { name: "admin", scopes: Scope::ALL },

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::strict::Strict;
 use super::{ApiContext, Problem};
-use crate::access::{hash_secret, new_secret, shipped_role, Principal, RowFilter, Scope, TokenRecord};
-use crate::conversation::{new_id, IdKind};
+use crate::access::{Principal, RowFilter, Scope, TokenRecord, hash_secret, new_secret, shipped_role};
+use crate::conversation::{IdKind, new_id};
 use crate::event::now_rfc3339;
 use crate::store::{AuditEntry, Write};
 

@@ -43,7 +43,12 @@ pub(super) struct AlertPage {
 }
 
 fn view(row: AlertRow) -> AlertView {
-    AlertView { alert: serde_json::from_str(&row.body).unwrap_or(Value::Null), call_id: row.call_id, state: row.state, time: row.time }
+    AlertView {
+        alert: serde_json::from_str(&row.body).unwrap_or(Value::Null),
+        call_id: row.call_id,
+        state: row.state,
+        time: row.time,
+    }
 }
 
 /// Alerts, newest first.
@@ -99,7 +104,13 @@ pub(super) async fn resolve(
     change(&context, &principal, &alert_id, "resolved", body).await
 }
 
-async fn change(context: &ApiContext, principal: &Principal, alert_id: &str, state: &str, body: EventBody) -> Result<Json<AlertView>, Problem> {
+async fn change(
+    context: &ApiContext,
+    principal: &Principal,
+    alert_id: &str,
+    state: &str,
+    body: EventBody,
+) -> Result<Json<AlertView>, Problem> {
     let row = context.store().alert(alert_id).await?.ok_or_else(|| Problem::not_found("alert"))?;
     let call = context.visible_call(&row.call_id, principal).await?;
     if row.state == state || row.state == "resolved" {

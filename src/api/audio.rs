@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::Extension;
 use tokio::sync::mpsc;
 
-use super::audio_frames::{ClientFrame, Pace, ServerFrame, StartFrame, CLIENT_TYPES};
+use super::audio_frames::{CLIENT_TYPES, ClientFrame, Pace, ServerFrame, StartFrame};
 use super::events::TypeFilter;
 use super::{ApiContext, Problem};
 use crate::access::Principal;
@@ -108,8 +108,8 @@ async fn open(
     let rate_hz = start.sample_rate_hz.or(known.map(|a| a.sample_rate_hz)).unwrap_or(8_000);
     let channels = start.channels.clone().or_else(|| known.map(|a| a.channels.clone())).unwrap_or_default();
     check(call, &start, rate_hz, &channels)?;
-    let decoder = FrameDecoder::new(sample_encoding(encoding), channels.len())
-        .map_err(|e| Problem::new("invalid_audio", e.to_string()))?;
+    let decoder =
+        FrameDecoder::new(sample_encoding(encoding), channels.len()).map_err(|e| Problem::new("invalid_audio", e.to_string()))?;
     let events = match &start.events {
         Some(types) => {
             let from = context.store().last_seq(call.call_id.as_str()).await? + 1;
@@ -147,7 +147,9 @@ async fn first_frame(socket: &mut WebSocket) -> Result<StartFrame, Problem> {
                     return Err(Problem::new("invalid_value", "the first frame must be audio.start, as text"));
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Problem::new("invalid_value", "closed before audio.start")),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => {
+                    return Err(Problem::new("invalid_value", "closed before audio.start"));
+                }
             }
         }
     };

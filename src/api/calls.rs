@@ -1,20 +1,20 @@
 //! Calls: open, read, change, end; messages and transcripts.
 
 use axum::extract::{Path, State};
-use axum::http::{header, StatusCode};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::export::{render, TranscriptFormat};
+use super::export::{TranscriptFormat, render};
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{CallId, Channel, Language, Role, Utterance};
-use crate::event::{now_rfc3339, AgentRef, Call, Consent, NewCall, Participant};
-use crate::pipeline::{spoken_in, Ending, NewMessage};
+use crate::event::{AgentRef, Call, Consent, NewCall, Participant, now_rfc3339};
+use crate::pipeline::{Ending, NewMessage, spoken_in};
 use crate::store::CallFilter;
 
 /// Rates that the wire knows.
@@ -65,7 +65,11 @@ fn check(request: &NewCall) -> Result<(), Problem> {
     }
     if let Some(audio) = &request.audio {
         if !RATES_HZ.contains(&audio.sample_rate_hz) {
-            problem = problem.item("/audio/sample_rate_hz", "not_in_set", format!("{} is not one of 8000, 16000, 24000, 48000", audio.sample_rate_hz));
+            problem = problem.item(
+                "/audio/sample_rate_hz",
+                "not_in_set",
+                format!("{} is not one of 8000, 16000, 24000, 48000", audio.sample_rate_hz),
+            );
         }
         if audio.channels.len() > 2 {
             problem = problem.item("/audio/channels", "invalid_value", "at most two channels");
@@ -193,7 +197,11 @@ pub(super) async fn patch(
     if let Some(metadata) = patch.metadata {
         // Merge patch (RFC 7396): null removes.
         for (key, value) in metadata {
-            if value.is_null() { call.metadata.shift_remove(&key); } else { call.metadata.insert(key, value); }
+            if value.is_null() {
+                call.metadata.shift_remove(&key);
+            } else {
+                call.metadata.insert(key, value);
+            }
         }
     }
     if let Some(answered_at) = patch.answered_at {
@@ -275,7 +283,8 @@ pub(super) async fn message(
             return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response());
         }
     }
-    let message = NewMessage { role: request.role, text: request.text, sent_at: request.sent_at, external_id: request.external_id };
+    let message =
+        NewMessage { role: request.role, text: request.text, sent_at: request.sent_at, external_id: request.external_id };
     let utterance = context.hub.message(&call.call_id, message).await?;
     Ok((StatusCode::CREATED, Json(utterance)).into_response())
 }

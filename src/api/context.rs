@@ -1,13 +1,13 @@
 //! What handlers share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::access::{hash_secret, Principal, RateLimiter, TicketBook, TokenRecord};
+use crate::access::{Principal, RateLimiter, TicketBook, TokenRecord, hash_secret};
 use crate::config::{LimitSettings, ServerSettings};
 use crate::conversation::CallId;
 use crate::event::Call;

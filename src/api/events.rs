@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
-use axum::http::{header, HeaderMap};
+use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -109,7 +109,10 @@ fn sse(events: impl Stream<Item = Result<SseEvent, Infallible>> + Send + 'static
     Sse::new(first.chain(events)).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response()
 }
 
-async fn next_sse(state: Option<Subscription>, filter: &TypeFilter) -> Option<(Result<SseEvent, Infallible>, Option<Subscription>)> {
+async fn next_sse(
+    state: Option<Subscription>,
+    filter: &TypeFilter,
+) -> Option<(Result<SseEvent, Infallible>, Option<Subscription>)> {
     let mut subscription = state?;
     loop {
         match subscription.next().await? {
@@ -189,9 +192,17 @@ pub(super) async fn socket(
 #[serde(tag = "type")]
 enum ClientMessage {
     #[serde(rename = "subscribe")]
-    Subscribe { types: Vec<String>, #[serde(default, rename = "ref")] reference: Option<String> },
+    Subscribe {
+        types: Vec<String>,
+        #[serde(default, rename = "ref")]
+        reference: Option<String>,
+    },
     #[serde(rename = "alert.acknowledge")]
-    Acknowledge { alert_id: String, #[serde(default, rename = "ref")] reference: Option<String> },
+    Acknowledge {
+        alert_id: String,
+        #[serde(default, rename = "ref")]
+        reference: Option<String>,
+    },
 }
 
 async fn serve(

@@ -1,8 +1,8 @@
 //! Transcripts in the forms that other programs read.
 
+use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -1,16 +1,21 @@
 //! Who may come in: token or ticket, scope and rate class of the route.
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{header, HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::routes::{find, Route};
+use super::routes::{Route, find};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 
 /// Lets a request in, or answers why not. The principal travels in the request's extensions.
-pub(super) async fn guard(State(context): State<ApiContext>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(context): State<ApiContext>,
+    path: Option<MatchedPath>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Some(path) = path else {
         return next.run(request).await;
     };

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use axum::body::{to_bytes, Body};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
@@ -50,7 +50,13 @@ pub(super) async fn idempotency(State(context): State<ApiContext>, request: Requ
     }
 }
 
-async fn repeatable(context: &ApiContext, principal: &Principal, key: String, request: Request, next: Next) -> Result<Response, Problem> {
+async fn repeatable(
+    context: &ApiContext,
+    principal: &Principal,
+    key: String,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     if key.is_empty() || key.len() > 255 || !key.bytes().all(|b| (32..127).contains(&b)) {
         return Err(Problem::new("idempotency_key_missing", "Idempotency-Key must be 1 to 255 printable ASCII characters"));
     }

@@ -1,7 +1,7 @@
 //! Knowledge documents, their life-cycle and search.
 
 use axum::extract::{Path, State};
-use axum::http::{header, HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::Utc;
@@ -12,7 +12,7 @@ use super::admin::audit;
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
-use crate::conversation::{new_id, IdKind};
+use crate::conversation::{IdKind, new_id};
 use crate::knowledge::{DocumentContent, History, SearchMode, SearchRequest, SearchResponse};
 
 /// A document and the version of the index that knows it.
@@ -79,7 +79,10 @@ pub(super) struct DocumentQuery {
 
 /// Documents by id.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents", tag = "knowledge", params(DocumentQuery), responses((status = 200, body = DocumentPage)))]
-pub(super) async fn list(State(context): State<ApiContext>, Query(query): Query<DocumentQuery>) -> Result<Json<DocumentPage>, Problem> {
+pub(super) async fn list(
+    State(context): State<ApiContext>,
+    Query(query): Query<DocumentQuery>,
+) -> Result<Json<DocumentPage>, Problem> {
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
     let version = context.shelf.index().index_version();
     let all = context.shelf.all().await?;
@@ -157,7 +160,10 @@ pub(super) async fn delete(
 /// All versions of a document.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{document_id}/versions", tag = "knowledge", params(("document_id" = String, Path)),
     responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub(super) async fn versions(State(context): State<ApiContext>, Path(document_id): Path<String>) -> Result<Json<History>, Problem> {
+pub(super) async fn versions(
+    State(context): State<ApiContext>,
+    Path(document_id): Path<String>,
+) -> Result<Json<History>, Problem> {
     Ok(Json(find(&context, &document_id).await?))
 }
 

@@ -35,13 +35,13 @@ mod suggestions;
 mod understand;
 mod web;
 
-pub use export::{subtitles, transcript_lines};
 pub use context::{ApiContext, SamplePlayer, TokenBook};
+pub use export::{subtitles, transcript_lines};
 pub use openapi::{event_schema, openapi};
 pub use problem::{Problem, ProblemItem};
 pub use router::router;
+pub use routes::{ROUTES, Route};
 pub use shelf::{KnowledgeShelf, ShelfError};
-pub use routes::{Route, ROUTES};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! The description of the interface, generated from handlers and types.
 
+use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 

@@ -1,6 +1,6 @@
 //! Errors of the interface: RFC 9457 problem details with stable codes.
 
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -90,8 +90,11 @@ const CODES: &[(&str, StatusCode, &str)] = &[
 impl Problem {
     /// A problem of a known code; an unknown code is `internal`.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        let (code, status, title) =
-            CODES.iter().find(|c| c.0 == code).copied().unwrap_or(("internal", StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here"));
+        let (code, status, title) = CODES.iter().find(|c| c.0 == code).copied().unwrap_or((
+            "internal",
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "something went wrong here",
+        ));
         let retry_after_s = match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1 + rand::random_range(0..3)),
             _ => None,

@@ -14,7 +14,7 @@ use crate::access::Principal;
 use crate::conversation::{CallId, Conversation};
 use crate::event::now_rfc3339;
 use crate::pipeline::{annotate, head_of, scorecard, spoken_in};
-use crate::quality::{check_conversation, Rule, Scorecard, Severity};
+use crate::quality::{Rule, Scorecard, Severity, check_conversation};
 use crate::store::{ScoreRow, Write};
 
 /// A rule in brief.

@@ -1,11 +1,11 @@
 //! The one router table.
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{header, HeaderName, HeaderValue, Method, Request};
-use axum::middleware::{from_fn, from_fn_with_state, Next};
+use axum::http::{HeaderName, HeaderValue, Method, Request, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use axum::Router;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
@@ -13,8 +13,8 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 
 use super::guard::guard;
 use super::idempotency::idempotency;
-use super::{admin, alerts, audio, calls, events, health, knowledge, openapi, quality, suggestions, understand, web};
 use super::{ApiContext, Problem};
+use super::{admin, alerts, audio, calls, events, health, knowledge, openapi, quality, suggestions, understand, web};
 
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
@@ -33,7 +33,9 @@ pub fn router(context: ApiContext) -> Router {
         .method_not_allowed_fallback(|| async { Problem::new("method_not_allowed", "this path has other methods") })
         .layer(limit)
         .layer(CompressionLayer::new().no_br().no_deflate())
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| Problem::new("internal", "the request failed").into_response()))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::new("internal", "the request failed").into_response()
+        }))
         .layer(cors)
         .layer(from_fn(count))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
@@ -115,7 +117,12 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, HeaderName::from_static("idempotency-key")])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            HeaderName::from_static("idempotency-key"),
+        ])
 }
 
 /// Counts requests by matched route and status.

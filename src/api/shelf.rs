@@ -46,7 +46,9 @@ impl From<KnowledgeError> for Problem {
         match &error {
             KnowledgeError::StateConflict { .. } => Self::new("state_conflict", error.to_string()),
             KnowledgeError::NoSuchVersion { .. } => Self::new("not_found", error.to_string()),
-            KnowledgeError::InvalidDocument { .. } | KnowledgeError::InvalidSearch { .. } => Self::new("invalid_value", error.to_string()),
+            KnowledgeError::InvalidDocument { .. } | KnowledgeError::InvalidSearch { .. } => {
+                Self::new("invalid_value", error.to_string())
+            }
             _ => {
                 tracing::error!(%error, "knowledge");
                 Self::new("internal", "the knowledge base could not answer")
@@ -127,9 +129,8 @@ impl KnowledgeShelf {
     pub async fn rebuild(&self) -> Result<IndexReport, ShelfError> {
         let documents: Vec<Document> = self.all().await?.iter().filter_map(History::published).collect();
         let shelf = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            shelf.index.replace_all(&documents, Some(&|texts: &[&str]| shelf.embed(texts)))
-        });
+        let done =
+            tokio::task::spawn_blocking(move || shelf.index.replace_all(&documents, Some(&|texts: &[&str]| shelf.embed(texts))));
         Ok(done.await.map_err(|_| ShelfError::Interrupted)??)
     }
 
@@ -148,7 +149,6 @@ fn row(history: &History) -> Write {
 }
 
 fn history(row: &DocumentRow) -> Result<History, ShelfError> {
-    serde_json::from_str(&row.body).map_err(|e| {
-        StoreError::Corrupt { what: "document", id: row.document_id.clone(), message: e.to_string() }.into()
-    })
+    serde_json::from_str(&row.body)
+        .map_err(|e| StoreError::Corrupt { what: "document", id: row.document_id.clone(), message: e.to_string() }.into())
 }

@@ -71,9 +71,8 @@ fn wrong(pointer: &str, message: &str) -> Problem {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if message.starts_with("unknown field") {
         let name = quoted.first().copied().unwrap_or_default();
-        let nearest = quoted.iter().skip(1).max_by(|a, b| {
-            strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-        });
+        let nearest =
+            quoted.iter().skip(1).max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
         let hint = nearest.map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
         // The path may or may not end in the unknown field itself.
         let at = if pointer.ends_with(&format!("/{name}")) { pointer.to_owned() } else { format!("{pointer}/{name}") };

@@ -120,7 +120,11 @@ pub(super) async fn feedback_batch(
     let mut outcomes = Vec::with_capacity(batch.items.len());
     for item in batch.items {
         let outcome = record(&context, &principal, &item.suggestion_id, &item.feedback).await;
-        outcomes.push(FeedbackOutcome { suggestion_id: item.suggestion_id, ok: outcome.is_ok(), code: outcome.err().map(|p| p.code) });
+        outcomes.push(FeedbackOutcome {
+            suggestion_id: item.suggestion_id,
+            ok: outcome.is_ok(),
+            code: outcome.err().map(|p| p.code),
+        });
     }
     Ok(Json(outcomes))
 }
@@ -179,8 +183,9 @@ pub(super) async fn ask(
     let vector = stages.encoder.encode_async(request.text.clone()).await.ok().map(|e| e.embedding);
     let language = Language::of_text(&request.text);
     let found = stages.search(request.text, vector, call.queue, language).await;
-    let draft = found.passages.first().filter(|hit| hit.score >= stages.advisor.min_score).map(|hit| {
-        hit.text.chars().skip(hit.citation.start).take(hit.citation.end.saturating_sub(hit.citation.start)).collect()
-    });
+    let draft =
+        found.passages.first().filter(|hit| hit.score >= stages.advisor.min_score).map(|hit| {
+            hit.text.chars().skip(hit.citation.start).take(hit.citation.end.saturating_sub(hit.citation.start)).collect()
+        });
     Ok(Json(AskAnswer { passages: found.passages, draft, degraded: found.degraded }))
 }

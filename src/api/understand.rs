@@ -1,8 +1,8 @@
 //! Understanding of texts outside of a call.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -29,7 +29,10 @@ pub(super) struct UnderstandRequest {
 /// Intents, emotion, entities, acts and conduct of texts; for several, a list in their order.
 #[utoipa::path(post, path = "/api/v1/understand", tag = "understand", request_body = UnderstandRequest,
     responses((status = 200, body = Understanding, description = "for `inputs` and `turns` a list"), (status = 422, body = Problem)))]
-pub(super) async fn understand(State(context): State<ApiContext>, Strict(request): Strict<UnderstandRequest>) -> Result<Response, Problem> {
+pub(super) async fn understand(
+    State(context): State<ApiContext>,
+    Strict(request): Strict<UnderstandRequest>,
+) -> Result<Response, Problem> {
     let one = request.text.is_some();
     let texts: Vec<(Role, String)> = match (request.text, request.turns, request.inputs) {
         (Some(text), None, None) => vec![(Role::Customer, text)],

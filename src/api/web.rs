@@ -1,9 +1,9 @@
 //! The live page and its files, and the sample calls that it plays.
 
-use axum::extract::{Path, State};
-use axum::http::{header, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,7 +57,10 @@ pub(super) struct Playing {
 /// Plays a sample call as if it came from the telephone, in real time.
 #[utoipa::path(post, path = "/api/v1/samples/{sample_id}/play", tag = "samples", params(("sample_id" = String, Path)),
     responses((status = 202, body = Playing), (status = 404, body = Problem)))]
-pub(super) async fn play(State(context): State<ApiContext>, Path(sample_id): Path<String>) -> Result<(StatusCode, Json<Playing>), Problem> {
+pub(super) async fn play(
+    State(context): State<ApiContext>,
+    Path(sample_id): Path<String>,
+) -> Result<(StatusCode, Json<Playing>), Problem> {
     let call_id = (context.player)(sample_id).await?;
     Ok((StatusCode::ACCEPTED, Json(Playing { call_id })))
 }

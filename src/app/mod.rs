@@ -8,10 +8,10 @@ mod player;
 mod service;
 mod stages;
 
-pub use assets::{load_rules, load_samples, load_scheme, Sample};
-pub use player::{play, PlayOptions, Played};
+pub use assets::{Sample, load_rules, load_samples, load_scheme};
+pub use player::{PlayOptions, Played, play};
 pub use service::{App, AppError, FirstToken};
-pub use stages::{build_stages, registry, Built, StageOptions};
+pub use stages::{Built, StageOptions, build_stages, registry};
 
 #[cfg(test)]
 mod tests;

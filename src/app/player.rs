@@ -7,9 +7,9 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Sample;
-use crate::audio::{decode_file, Resampler};
+use crate::audio::{Resampler, decode_file};
 use crate::conversation::{CallId, Role};
-use crate::event::{now_rfc3339, AudioSpec, Call, ChannelSpec, Encoding, NewCall};
+use crate::event::{AudioSpec, Call, ChannelSpec, Encoding, NewCall, now_rfc3339};
 use crate::pipeline::{Attach, AudioNotice, Command, Ending, Hub, PipelineError};
 
 /// Milliseconds of audio in one frame.
@@ -39,7 +39,13 @@ pub struct PlayOptions {
 impl PlayOptions {
     /// Options that fit a sample call.
     pub fn for_sample(sample: &Sample, speed: f64) -> Self {
-        Self { speed, languages: vec![sample.language.clone()], queue: sample.queue.clone(), title: Some(sample.title.clone()), ..Self::default() }
+        Self {
+            speed,
+            languages: vec![sample.language.clone()],
+            queue: sample.queue.clone(),
+            title: Some(sample.title.clone()),
+            ..Self::default()
+        }
     }
 }
 
@@ -66,11 +72,8 @@ pub async fn play(hub: &Hub, file: &Path, mut options: PlayOptions) -> anyhow::R
     let audio_ms = recording.duration_ms() as u64;
     let (rate_hz, channels) = wire_rate(recording.sample_rate_hz, recording.channels)?;
     let roles = if options.roles.is_empty() { default_roles(channels.len()) } else { std::mem::take(&mut options.roles) };
-    let specs: Vec<ChannelSpec> = (0_u16..)
-        .zip(roles)
-        .take(channels.len())
-        .map(|(channel_index, role)| ChannelSpec { channel_index, role })
-        .collect();
+    let specs: Vec<ChannelSpec> =
+        (0_u16..).zip(roles).take(channels.len()).map(|(channel_index, role)| ChannelSpec { channel_index, role }).collect();
     let request = NewCall {
         external_id: options.external_id.take(),
         queue: options.queue.take(),

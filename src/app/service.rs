@@ -1,22 +1,22 @@
 //! The service put together.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 
 use super::assets::load_samples;
-use super::player::{play, PlayOptions};
-use super::stages::{build_stages, StageOptions};
-use crate::access::{hash_secret, new_secret, RateClass, RateLimiter, RowFilter, Scope, TokenRecord};
-use crate::api::{router, ApiContext, KnowledgeShelf, Problem, SamplePlayer, TokenBook};
+use super::player::{PlayOptions, play};
+use super::stages::{StageOptions, build_stages};
+use crate::access::{RateClass, RateLimiter, RowFilter, Scope, TokenRecord, hash_secret, new_secret};
+use crate::api::{ApiContext, KnowledgeShelf, Problem, SamplePlayer, TokenBook, router};
 use crate::config::{Settings, SyncMode};
-use crate::conversation::{new_id, CallId, IdKind};
-use crate::event::{now_rfc3339, CallState, EventSink};
-use crate::knowledge::{import_dir, History};
+use crate::conversation::{CallId, IdKind, new_id};
+use crate::event::{CallState, EventSink, now_rfc3339};
+use crate::knowledge::{History, import_dir};
 use crate::pipeline::{Hub, HubConfig};
 use crate::store::{EventLog, Store, StoreConfig};
 use crate::telemetry::install_metrics;
@@ -222,15 +222,14 @@ fn sample_player(hub: Hub, home: &Path) -> SamplePlayer {
     Arc::new(move |sample_id: String| {
         let (hub, home) = (hub.clone(), home.clone());
         Box::pin(async move {
-            let sample = load_samples(&home)
-                .into_iter()
-                .find(|s| s.id == sample_id)
-                .ok_or_else(|| Problem::not_found("sample call"))?;
+            let sample =
+                load_samples(&home).into_iter().find(|s| s.id == sample_id).ok_or_else(|| Problem::not_found("sample call"))?;
             let call_id = CallId::new();
             let answer = call_id.to_string();
             let (opened, is_open) = tokio::sync::oneshot::channel();
             tokio::spawn(async move {
-                let options = PlayOptions { call_id: Some(call_id), opened: Some(opened), ..PlayOptions::for_sample(&sample, 1.0) };
+                let options =
+                    PlayOptions { call_id: Some(call_id), opened: Some(opened), ..PlayOptions::for_sample(&sample, 1.0) };
                 if let Err(error) = play(&hub, &sample.audio, options).await {
                     tracing::warn!(%error, "a sample call could not be played to its end");
                 }

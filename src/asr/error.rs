@@ -14,7 +14,9 @@ pub enum AsrError {
         source: std::io::Error,
     },
     /// It is no ggml Whisper file.
-    #[error("recogniser model {path} is not a ggml Whisper file: {detail}; run `zhiyin models verify`, then `zhiyin models pull`")]
+    #[error(
+        "recogniser model {path} is not a ggml Whisper file: {detail}; run `zhiyin models verify`, then `zhiyin models pull`"
+    )]
     ModelCorrupt {
         /// The file.
         path: PathBuf,
@@ -40,7 +42,9 @@ pub enum AsrError {
         detail: String,
     },
     /// The processor lacks what the recogniser was built for.
-    #[error("this processor lacks {feature}, which the recogniser was built for: build with the GGML_* switches of .cargo/config.toml off")]
+    #[error(
+        "this processor lacks {feature}, which the recogniser was built for: build with the GGML_* switches of .cargo/config.toml off"
+    )]
     UnsupportedCpu {
         /// The instruction set.
         feature: &'static str,

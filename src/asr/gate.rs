@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use flate2::write::DeflateEncoder;
 use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
-use super::config::GateConfig;
 use super::Hypothesis;
+use super::config::GateConfig;
 use crate::vad::SpeechEvidence;
 
 /// Texts shorter than this many bytes say nothing by their compression.
@@ -49,12 +49,7 @@ impl Rejection {
 }
 
 /// The first reason to drop a hypothesis, `None` if it may stand.
-pub fn judge(
-    hypothesis: &Hypothesis,
-    evidence: &SpeechEvidence,
-    duration_ms: i64,
-    config: &GateConfig,
-) -> Option<Rejection> {
+pub fn judge(hypothesis: &Hypothesis, evidence: &SpeechEvidence, duration_ms: i64, config: &GateConfig) -> Option<Rejection> {
     let sure = hypothesis.log_probability >= config.sure_log_probability;
     let weak = evidence.speech_ratio < config.min_speech_ratio || hypothesis.log_probability < asked_for(evidence, config);
     let words_per_s = hypothesis.words.len() as f32 * 1_000.0 / duration_ms.max(200) as f32;

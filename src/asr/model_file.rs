@@ -104,7 +104,10 @@ impl Walk {
         self.part = "the mel filters".into();
         let (n_mel, n_fft) = (self.number()?, self.number()?);
         if n_mel != header.n_mels || !(1..=4_096).contains(&n_fft) {
-            return Err(Fault::Corrupt(format!("its mel filters are {n_mel} x {n_fft}, its header says {} bands", header.n_mels)));
+            return Err(Fault::Corrupt(format!(
+                "its mel filters are {n_mel} x {n_fft}, its header says {} bands",
+                header.n_mels
+            )));
         }
         self.skip(u64::from(n_mel) * u64::from(n_fft) * 4)?;
         self.part = "the vocabulary".into();
@@ -173,8 +176,19 @@ impl Walk {
 }
 
 fn read_header(fields: [u32; 11]) -> Result<ModelHeader, Fault> {
-    let [n_vocab, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer, n_text_ctx, n_text_state, n_text_head, n_text_layer, n_mels, ftype] =
-        fields;
+    let [
+        n_vocab,
+        n_audio_ctx,
+        n_audio_state,
+        n_audio_head,
+        n_audio_layer,
+        n_text_ctx,
+        n_text_state,
+        n_text_head,
+        n_text_layer,
+        n_mels,
+        ftype,
+    ] = fields;
     let ranges = [
         ("n_vocab", n_vocab, 1_000..=200_000),
         ("n_audio_ctx", n_audio_ctx, 32..=1_500),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::mailbox::Mailbox;
 use super::DecodeRequest;
+use super::mailbox::Mailbox;
 
 /// Why a segment is decoded, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

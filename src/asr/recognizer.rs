@@ -1,7 +1,7 @@
 //! What turns a segment into words: the contract of an engine's model, and the values that cross it.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::AsrError;
 use crate::conversation::{Language, Word};

@@ -1,12 +1,12 @@
 //! A recogniser for known audio: finds a segment in recordings that it was given together with their words, and says the
 //! words spoken there. Its transcripts are exact, so tests of everything behind it can be.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::AsrError;
 use super::recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
 use super::words::join;
-use super::AsrError;
 use crate::audio::MODEL_RATE_HZ;
 use crate::conversation::{Language, Word};
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{PartialPolicy, Slot};
-use super::gate::{judge, Rejection};
+use super::gate::{Rejection, judge};
 use super::mailbox::{Mailbox, Reply};
 use super::partial::Agreement;
 use super::queue::{JobKind, Ticket};
 use super::transcript::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, SessionConfig, Timings};
 use super::{AsrError, DecodeRequest, Hypothesis};
-use crate::audio::{voice_features, VoiceFeatures, MODEL_RATE_HZ};
+use crate::audio::{MODEL_RATE_HZ, VoiceFeatures, voice_features};
 use crate::conversation::{TimeSpan, Utterance, UtteranceId, Word};
 use crate::vad::{Endpoint, OpenSegment, SpeechEvidence, SpeechSegment};
 
@@ -133,8 +133,7 @@ impl Session {
             open.asked_samples + (every_ms * SAMPLES_PER_MS) as usize
         };
         if n_samples >= due && open.partial.is_none() {
-            let request =
-                DecodeRequest { samples: segment.samples.into(), languages: self.config.language.candidates() };
+            let request = DecodeRequest { samples: segment.samples.into(), languages: self.config.language.candidates() };
             let ticket = shared.submit(self.slot.id, JobKind::Partial, urgency, request, &self.mailbox);
             open.partial = Some(Asked { ticket, n_samples });
             open.asked_samples = n_samples;
@@ -345,12 +344,7 @@ impl Session {
         AsrEvent::Final(Box::new(FinalTranscript {
             rewrites_stable: agreement.broken_by(&hypothesis.text),
             utterance: self.utterance(id, span, hypothesis),
-            timings: Timings {
-                capture_ms: times.capture_ms,
-                vad_ms: times.vad_ms,
-                asr_queue_ms: waited_ms - asr_ms,
-                asr_ms,
-            },
+            timings: Timings { capture_ms: times.capture_ms, vad_ms: times.vad_ms, asr_queue_ms: waited_ms - asr_ms, asr_ms },
             voice,
             endpoint: segment.endpoint,
         }))

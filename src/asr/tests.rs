@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::gate::{judge, repeats_for_test};
 use super::partial::Agreement;
 use super::queue::{Job, JobKind, JobQueue, Ticket};
-use super::words::{assemble, Token};
+use super::words::{Token, assemble};
 use super::*;
-use crate::audio::{decode_file, MODEL_RATE_HZ};
+use crate::audio::{MODEL_RATE_HZ, decode_file};
 use crate::conversation::{Language, Word};
 use crate::vad::SpeechEvidence;
 
@@ -256,8 +256,7 @@ pub(crate) fn recall(expected: &[&str], got: &[Word]) -> f64 {
     let mut table = vec![vec![0usize; got.len() + 1]; expected.len() + 1];
     for (i, word) in expected.iter().enumerate() {
         for (j, other) in got.iter().enumerate() {
-            table[i + 1][j + 1] =
-                if *word == other.text { table[i][j] + 1 } else { table[i][j + 1].max(table[i + 1][j]) };
+            table[i + 1][j + 1] = if *word == other.text { table[i][j] + 1 } else { table[i][j + 1].max(table[i + 1][j]) };
         }
     }
     table[expected.len()][got.len()] as f64 / expected.len() as f64
@@ -271,8 +270,7 @@ fn a_synthesised_sentence_is_recognised() {
     let both = vec![Language::En, Language::Zh];
     let english: Vec<&str> = "hello i want to change the address of my order".split(' ').collect();
     let chinese: Vec<&str> = "你 好 我 想 查 一 下 我 的 订 单".split(' ').collect();
-    for (name, language, expected) in
-        [("sentences-en.opus", Language::En, english), ("sentences-zh.opus", Language::Zh, chinese)]
+    for (name, language, expected) in [("sentences-en.opus", Language::En, english), ("sentences-zh.opus", Language::Zh, chinese)]
     {
         let request = DecodeRequest { samples: sentence(name), languages: both.clone() };
         let hypothesis = decoder.decode(&request).unwrap();

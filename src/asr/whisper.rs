@@ -1,15 +1,15 @@
 //! whisper.cpp as recogniser: one context with the weights, one state per decoder.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
-use super::model_file::{check_model_file, ModelHeader};
+use super::AsrError;
+use super::model_file::{ModelHeader, check_model_file};
 use super::recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
 use super::words::{self, Token};
-use super::AsrError;
 use crate::audio::MODEL_RATE_HZ;
 use crate::conversation::Language;
 
@@ -54,8 +54,7 @@ impl WhisperEngine {
         let started = std::time::Instant::now();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false).flash_attn(false);
-        let context =
-            WhisperContext::new_with_params(path, parameters).map_err(|error| refused(error.to_string()))?;
+        let context = WhisperContext::new_with_params(path, parameters).map_err(|error| refused(error.to_string()))?;
         if !context.is_multilingual() {
             return Err(refused("it knows one language only; a multilingual model is needed".into()));
         }
@@ -79,9 +78,10 @@ impl RecognizerEngine for WhisperEngine {
     }
 
     fn decoder(&self) -> Result<Box<dyn Decoder>, AsrError> {
-        let state = self.context.create_state().map_err(|error| AsrError::Decoder {
-            detail: format!("no state for {}: {error}", self.path.display()),
-        })?;
+        let state = self
+            .context
+            .create_state()
+            .map_err(|error| AsrError::Decoder { detail: format!("no state for {}: {error}", self.path.display()) })?;
         let cancel = Arc::new(AtomicBool::new(false));
         Ok(Box::new(WhisperDecoder {
             state,

@@ -3,7 +3,7 @@
 //! The times that models of this size give to tokens are worth little, so the exact times are those of the segment, and
 //! words are laid into it by their length over the stretches that are loud, with borders moved into pauses nearby.
 
-use crate::audio::{level_db, MODEL_RATE_HZ};
+use crate::audio::{MODEL_RATE_HZ, level_db};
 use crate::conversation::{Language, Word};
 
 use super::Hypothesis;
@@ -37,9 +37,8 @@ pub(super) fn assemble(
     is_text: impl Fn(i32) -> bool,
 ) -> Hypothesis {
     let tokens: Vec<&Token> = tokens.iter().filter(|token| is_text(token.id) && !token.bytes.is_empty()).collect();
-    let mean = |of: &dyn Fn(f32) -> f32| {
-        tokens.iter().map(|token| of(token.probability)).sum::<f32>() / tokens.len().max(1) as f32
-    };
+    let mean =
+        |of: &dyn Fn(f32) -> f32| tokens.iter().map(|token| of(token.probability)).sum::<f32>() / tokens.len().max(1) as f32;
     let spelled = spell(&tokens);
     let times = lay_out(&spelled.iter().map(|word| weight(&word.text)).collect::<Vec<_>>(), samples);
     let words: Vec<Word> = spelled

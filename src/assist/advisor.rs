@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Citation, Suggestion, SuggestionKind, SuggestionTrigger, TemplateBook, Why};
-use crate::conversation::{new_id, IdKind, Language, Understanding, UtteranceId};
+use crate::conversation::{IdKind, Language, Understanding, UtteranceId, new_id};
 use crate::knowledge::PassageHit;
 
 /// When suggestions are made.
@@ -98,8 +98,7 @@ impl Advisor {
     fn tone(&mut self, moment: Moment<'_>) -> Option<Suggestion> {
         let emotion = moment.understanding.emotion.as_ref().map(|e| e.label.as_str());
         let conduct: Vec<&str> = moment.understanding.conduct.iter().map(|c| c.label.as_str()).collect();
-        let intents: Vec<&str> =
-            moment.understanding.intents.iter().filter(|i| i.selected).map(|i| i.name.as_str()).collect();
+        let intents: Vec<&str> = moment.understanding.intents.iter().filter(|i| i.selected).map(|i| i.name.as_str()).collect();
         let template = self.templates.fitting(emotion, &conduct, &intents)?.clone();
         if !self.may_show(&template.id, moment.at_ms) {
             return None;
@@ -122,8 +121,13 @@ impl Advisor {
             why.insert(0, Why { signal: "intent".into(), value: intent.into() });
         }
         why.extend(found.degraded.iter().map(|d| Why { signal: "degraded".into(), value: d.clone() }));
-        let mut created =
-            self.created(moment, SuggestionKind::Answer, (&hit.title, if quote.is_empty() { &hit.text } else { &quote }), hit.score, why);
+        let mut created = self.created(
+            moment,
+            SuggestionKind::Answer,
+            (&hit.title, if quote.is_empty() { &hit.text } else { &quote }),
+            hit.score,
+            why,
+        );
         created.citations = vec![Citation {
             document_id: hit.document_id.clone(),
             version: hit.version,

@@ -3,8 +3,7 @@
 use crate::conversation::{Role, Understanding};
 
 /// Groups and intents that no article answers.
-const WITHOUT_ANSWER: [&str; 7] =
-    ["affirm", "deny", "provide_info", "thanks_bye", "chit_chat", "out_of_scope", "transfer_human"];
+const WITHOUT_ANSWER: [&str; 7] = ["affirm", "deny", "provide_info", "thanks_bye", "chit_chat", "out_of_scope", "transfer_human"];
 /// Han characters plus words that an utterance needs to be searched for without an intent.
 const UNITS_MIN: usize = 4;
 
@@ -45,9 +44,7 @@ pub fn wants_search(role: Role, text: &str, understanding: &Understanding, previ
 /// Han characters plus words of other scripts.
 fn units(text: &str) -> usize {
     let han = text.chars().filter(|c| ('\u{3400}'..='\u{9FFF}').contains(c)).count();
-    let words = text
-        .split(|c: char| !c.is_alphanumeric() || ('\u{3400}'..='\u{9FFF}').contains(&c))
-        .filter(|w| !w.is_empty())
-        .count();
+    let words =
+        text.split(|c: char| !c.is_alphanumeric() || ('\u{3400}'..='\u{9FFF}').contains(&c)).filter(|w| !w.is_empty()).count();
     han + words
 }

@@ -60,18 +60,18 @@ impl TemplateBook {
     /// # Errors
     /// The file is missing or not of its form.
     pub fn load(path: &Path) -> Result<Self, AssistError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| AssistError::Unreadable { path: path.to_path_buf(), source })?;
-        let file: File = toml::from_str(&text)
-            .map_err(|e| AssistError::Invalid { path: path.to_path_buf(), message: e.to_string() })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| AssistError::Unreadable { path: path.to_path_buf(), source })?;
+        let file: File =
+            toml::from_str(&text).map_err(|e| AssistError::Invalid { path: path.to_path_buf(), message: e.to_string() })?;
         Ok(Self { templates: file.template })
     }
 
     /// The first wording that fits what the customer does or feels.
     pub fn fitting(&self, emotion: Option<&str>, conduct: &[&str], intents: &[&str]) -> Option<&Template> {
         let has = |list: &[String], values: &[&str]| list.iter().any(|l| values.contains(&l.as_str()));
-        self.templates.iter().find(|t| {
-            has(&t.conduct, conduct) || emotion.is_some_and(|e| has(&t.emotions, &[e])) || has(&t.intents, intents)
-        })
+        self.templates
+            .iter()
+            .find(|t| has(&t.conduct, conduct) || emotion.is_some_and(|e| has(&t.emotions, &[e])) || has(&t.intents, intents))
     }
 }

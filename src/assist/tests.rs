@@ -1,5 +1,7 @@
 use super::*;
-use crate::conversation::{Act, EmotionReading, EmotionSources, IntentScore, Language, OutOfScope, Role, Understanding, UtteranceId};
+use crate::conversation::{
+    Act, EmotionReading, EmotionSources, IntentScore, Language, OutOfScope, Role, Understanding, UtteranceId,
+};
 
 fn understood(intent: &str, emotion: &str, acts: &[&str]) -> Understanding {
     Understanding {
@@ -9,7 +11,11 @@ fn understood(intent: &str, emotion: &str, acts: &[&str]) -> Understanding {
         out_of_scope: OutOfScope::default(),
         entities: vec![],
         emotion: Some(EmotionReading {
-            label: emotion.into(), valence: 0.0, arousal: None, confidence: Some(0.8), sources: EmotionSources { text: true, acoustic: false },
+            label: emotion.into(),
+            valence: 0.0,
+            arousal: None,
+            confidence: Some(0.8),
+            sources: EmotionSources { text: true, acoustic: false },
         }),
         acts: acts.iter().map(|a| Act { label: (*a).into(), confidence: Some(0.9) }).collect(),
         conduct: vec![],

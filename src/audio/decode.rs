@@ -1,19 +1,19 @@
 //! Recordings in: any usual container to channels of samples.
 
 use std::io::Cursor;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::audio::SampleBuffer;
-use symphonia::core::codecs::{DecoderOptions, CODEC_TYPE_NULL};
+use symphonia::core::codecs::{CODEC_TYPE_NULL, DecoderOptions};
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::probe::Hint;
 
-use super::resample::{resample, MODEL_RATE_HZ, RATE_RANGE_HZ};
-use super::{ogg_opus, AudioError};
+use super::resample::{MODEL_RATE_HZ, RATE_RANGE_HZ, resample};
+use super::{AudioError, ogg_opus};
 
 /// Most channels of a recording.
 const MAX_CHANNELS: usize = 8;
@@ -175,11 +175,7 @@ fn audio_track(reader: &dyn FormatReader, container: &'static str) -> Result<Tra
 }
 
 /// All samples of one track, de-interleaved, with their rate.
-fn read_track(
-    reader: &mut dyn FormatReader,
-    track: &Track,
-    container: &'static str,
-) -> Result<(Vec<Vec<f32>>, u32), AudioError> {
+fn read_track(reader: &mut dyn FormatReader, track: &Track, container: &'static str) -> Result<(Vec<Vec<f32>>, u32), AudioError> {
     let codec = track.codec_params.codec;
     let mut decoder = symphonia::default::get_codecs()
         .make(&track.codec_params, &DecoderOptions::default())
@@ -243,9 +239,7 @@ fn with_extension_size(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// Refuses a WAV whose data chunk promises more bytes than there are. 0 and the largest value mean 'until the end'.
 fn refuse_short_wav(bytes: &[u8]) -> Result<(), AudioError> {
-    let word = |offset: usize| {
-        bytes.get(offset..offset + 4).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_le_bytes)
-    };
+    let word = |offset: usize| bytes.get(offset..offset + 4).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_le_bytes);
     let mut offset = 12usize;
     while let (Some(id), Some(size)) = (bytes.get(offset..offset + 4), word(offset + 4)) {
         let content = offset + 8;

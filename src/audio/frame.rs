@@ -1,6 +1,6 @@
 //! Frames off the wire: bytes of interleaved samples, cut anywhere.
 
-use super::{alaw_decode, mulaw_decode, AudioError};
+use super::{AudioError, alaw_decode, mulaw_decode};
 
 /// Sample rates of live audio in hertz.
 pub const LIVE_RATES_HZ: [u32; 4] = [8_000, 16_000, 24_000, 48_000];

@@ -32,8 +32,7 @@ const fn alaw_table() -> [i16; 256] {
         let bits = (code as u8) ^ 0x55;
         let segment = ((bits >> 4) & 7) as i32;
         let step = (bits & 15) as i32;
-        let magnitude =
-            if segment == 0 { (step << 4) + 8 } else { ((step << 4) + 0x108) << (segment - 1) };
+        let magnitude = if segment == 0 { (step << 4) + 8 } else { ((step << 4) + 0x108) << (segment - 1) };
         table[code] = if bits & 0x80 != 0 { magnitude as i16 } else { -magnitude as i16 };
         code += 1;
     }

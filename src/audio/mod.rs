@@ -31,14 +31,14 @@ mod redact;
 mod resample;
 mod voice;
 
-pub use decode::{decode, decode_file, DecodeOptions, Recording};
+pub use decode::{DecodeOptions, Recording, decode, decode_file};
 pub use encode::{encode_ogg_opus, encode_wav};
 pub use error::AudioError;
 pub use frame::{Encoding, FrameDecoder, LIVE_RATES_HZ};
 pub use g711::{alaw_decode, alaw_encode, mulaw_decode, mulaw_encode};
 pub use redact::silence_spans;
-pub use resample::{resample, Resampler, MODEL_RATE_HZ};
-pub use voice::{level_db, voice_features, VoiceFeatures};
+pub use resample::{MODEL_RATE_HZ, Resampler, resample};
+pub use voice::{VoiceFeatures, level_db, voice_features};
 
 #[cfg(test)]
 mod tests;

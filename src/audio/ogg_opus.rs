@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use ogg::reading::{OggReadError, PacketReader};
 
-use super::decode::{DecodeOptions, Recording};
 use super::AudioError;
+use super::decode::{DecodeOptions, Recording};
 
 const CONTAINER: &str = "ogg/opus";
 /// The clock of granule positions in hertz.

@@ -107,8 +107,7 @@ impl Resampler {
             let Some(block) = self.waiting.get(start..start + need) else { break };
             // The block has the length that the converter asked for, so it cannot refuse; silence keeps the time if it did.
             let converted = inner.process(&[block], None).map(|mut channels| channels.pop().unwrap_or_default());
-            let converted = converted
-                .unwrap_or_else(|_| vec![0.0; exact_samples(need as u64, self.rate_hz) as usize]);
+            let converted = converted.unwrap_or_else(|_| vec![0.0; exact_samples(need as u64, self.rate_hz) as usize]);
             start += need;
             let skipped = self.skip_samples.min(converted.len());
             self.skip_samples -= skipped;

@@ -67,7 +67,10 @@ fn throughput(model: &EncoderModel, batch: usize, time: Duration) -> anyhow::Res
                 })
             })
             .collect();
-        threads.into_iter().map(|t| t.join().map_err(|_| anyhow::anyhow!("a thread failed"))?).collect::<anyhow::Result<Vec<f64>>>()
+        threads
+            .into_iter()
+            .map(|t| t.join().map_err(|_| anyhow::anyhow!("a thread failed"))?)
+            .collect::<anyhow::Result<Vec<f64>>>()
     })?;
     Ok(counts.iter().sum())
 }

@@ -13,10 +13,10 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use super::machine::{model_ids, percentile, print, rss_mib};
-use crate::app::{load_samples, play, App, PlayOptions, Sample};
+use crate::app::{App, PlayOptions, Sample, load_samples, play};
 use crate::cli::Session;
 use crate::conversation::{CallId, Channel, Conversation, Role};
-use crate::event::{now_rfc3339, Call, EventBody, NewCall};
+use crate::event::{Call, EventBody, NewCall, now_rfc3339};
 use crate::pipeline::{Ending, Hub, NewMessage};
 
 /// Arguments of `zhiyin bench live`.
@@ -206,7 +206,9 @@ fn customer_lines(home: &std::path::Path) -> anyhow::Result<Arc<Vec<String>>> {
         let text = std::fs::read_to_string(home.join("datasets/conversations").join(name))?;
         for line in text.lines() {
             let conversation: Conversation = serde_json::from_str(line)?;
-            lines.extend(conversation.turns.into_iter().filter(|t| t.role == Role::Customer && !t.text.trim().is_empty()).map(|t| t.text));
+            lines.extend(
+                conversation.turns.into_iter().filter(|t| t.role == Role::Customer && !t.text.trim().is_empty()).map(|t| t.text),
+            );
         }
     }
     anyhow::ensure!(!lines.is_empty(), "no customer lines in datasets/conversations");

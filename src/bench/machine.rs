@@ -1,6 +1,6 @@
 //! What a figure was measured on, and how it is printed.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Name of the processor, as the kernel gives it.
 fn cpu() -> String {
@@ -20,7 +20,10 @@ fn commit() -> String {
 /// Resident memory of a process in MiB, by `/proc/<pid>/status`.
 pub(super) fn rss_mib(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).and_then(|l| l.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
+    let kib = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmRSS:"))
+        .and_then(|l| l.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
     kib.unwrap_or(0.0) / 1_024.0
 }
 

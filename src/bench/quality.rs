@@ -7,7 +7,7 @@ use clap::Args;
 use rayon::prelude::*;
 
 use super::machine::{percentile, print, rss_mib};
-use crate::app::{build_stages, StageOptions};
+use crate::app::{StageOptions, build_stages};
 use crate::cli::Session;
 use crate::conversation::{Channel, Conversation, Role, Turn};
 use crate::pipeline::{annotate, scorecard};
@@ -29,8 +29,10 @@ pub struct QualityArguments {
 
 /// Different texts in spoken order, so that caches of equal texts do not help.
 fn conversation(n: usize) -> Conversation {
-    const CUSTOMER: [&str; 5] = ["我的订单还没有发货", "退款什么时候到账", "你们这个服务也太慢了", "那我再等两天吧", "好的，谢谢你"];
-    const AGENT: [&str; 5] = ["您好，很高兴为您服务", "麻烦您报一下订单号", "请您稍等，我查一下", "已经帮您登记加急处理", "请问还有其他可以帮您的吗"];
+    const CUSTOMER: [&str; 5] =
+        ["我的订单还没有发货", "退款什么时候到账", "你们这个服务也太慢了", "那我再等两天吧", "好的，谢谢你"];
+    const AGENT: [&str; 5] =
+        ["您好，很高兴为您服务", "麻烦您报一下订单号", "请您稍等，我查一下", "已经帮您登记加急处理", "请问还有其他可以帮您的吗"];
     let turns = (0..TURNS)
         .map(|k| {
             let role = if k % 2 == 0 { Role::Agent } else { Role::Customer };
@@ -45,7 +47,13 @@ fn conversation(n: usize) -> Conversation {
             }
         })
         .collect();
-    Conversation { id: format!("bench-{n}"), channel: Some(Channel::Voice), language: Some("zh".into()), turns, ..Conversation::default() }
+    Conversation {
+        id: format!("bench-{n}"),
+        channel: Some(Channel::Voice),
+        language: Some("zh".into()),
+        turns,
+        ..Conversation::default()
+    }
 }
 
 pub(super) fn run(session: Session, arguments: QualityArguments) -> anyhow::Result<ExitCode> {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::Session;
 use super::demo::read_speed;
 use super::render::event_line;
-use super::Session;
-use crate::app::{build_stages, play, PlayOptions, StageOptions};
+use crate::app::{PlayOptions, StageOptions, build_stages, play};
 use crate::conversation::{CallId, Conversation};
-use crate::event::{now_rfc3339, Call, MemorySink, NewCall};
+use crate::event::{Call, MemorySink, NewCall, now_rfc3339};
 use crate::pipeline::{Ending, Hub, HubConfig, NewMessage};
 
 /// Arguments of `zhiyin assist`.
@@ -67,7 +67,12 @@ pub(super) async fn run(session: Session, arguments: AssistArguments) -> anyhow:
     if is_text {
         replay_text(&hub, &arguments).await?;
     } else {
-        let options = PlayOptions { speed, languages: arguments.languages.clone(), queue: arguments.queue.clone(), ..PlayOptions::default() };
+        let options = PlayOptions {
+            speed,
+            languages: arguments.languages.clone(),
+            queue: arguments.queue.clone(),
+            ..PlayOptions::default()
+        };
         play(&hub, &arguments.file, options).await?;
     }
     // The call's last events come after its end was acknowledged.
@@ -79,8 +84,8 @@ pub(super) async fn run(session: Session, arguments: AssistArguments) -> anyhow:
 
 fn read_conversation(file: &Path) -> anyhow::Result<Conversation> {
     let text = std::fs::read_to_string(file).with_context(|| format!("conversation {}", file.display()))?;
-    let conversation: Conversation = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a conversation in JSON", file.display()))?;
+    let conversation: Conversation =
+        serde_json::from_str(&text).with_context(|| format!("{}: not a conversation in JSON", file.display()))?;
     crate::quality::check_conversation(&conversation).with_context(|| file.display().to_string())?;
     Ok(conversation)
 }

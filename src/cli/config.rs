@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::{find_home, Settings};
+use crate::config::{Settings, find_home};
 use crate::pipeline::PipelineSpec;
 
 /// Subcommands of `zhiyin config`.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::Session;
 use super::render::{event_line, scorecard};
 use super::serve::stop_signal;
-use super::Session;
-use crate::app::{load_samples, play, App, PlayOptions, Sample};
+use crate::app::{App, PlayOptions, Sample, load_samples, play};
 use crate::event::Event;
 use crate::quality::Scorecard;
 
@@ -60,9 +60,9 @@ pub(super) async fn run(mut session: Session, arguments: DemoArguments) -> anyho
     println!("live page: {page}\n");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let once = arguments.once;
-    let server = tokio::spawn(app.serve(Duration::from_secs(2), async move {
-        if once { drop(stopped.await) } else { stop_signal().await }
-    }));
+    let server = tokio::spawn(
+        app.serve(Duration::from_secs(2), async move { if once { drop(stopped.await) } else { stop_signal().await } }),
+    );
     for sample in &chosen {
         play_one(&context, sample, speed).await?;
     }
@@ -80,9 +80,11 @@ pub(super) fn read_speed(text: &str) -> anyhow::Result<f64> {
     if text == "max" {
         return Ok(0.0);
     }
-    let speed: f64 = text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0).with_context(|| {
-        format!("--speed {text}: give a number above 0 (1 is real time) or `max`")
-    })?;
+    let speed: f64 = text
+        .parse()
+        .ok()
+        .filter(|s: &f64| s.is_finite() && *s > 0.0)
+        .with_context(|| format!("--speed {text}: give a number above 0 (1 is real time) or `max`"))?;
     Ok(speed)
 }
 

@@ -9,9 +9,9 @@ use clap::Subcommand;
 
 use super::Session;
 use crate::api::KnowledgeShelf;
-use crate::app::{build_stages, StageOptions};
-use crate::conversation::{new_id, IdKind};
-use crate::knowledge::{import, import_dir, History, ImportFormat, Imported, SearchMode, SearchRequest};
+use crate::app::{StageOptions, build_stages};
+use crate::conversation::{IdKind, new_id};
+use crate::knowledge::{History, ImportFormat, Imported, SearchMode, SearchRequest, import, import_dir};
 use crate::store::{Store, StoreConfig};
 
 /// Subcommands of `zhiyin knowledge`.
@@ -117,7 +117,11 @@ async fn shelf(session: &Session) -> anyhow::Result<KnowledgeShelf> {
     let (home, settings) = (session.home.clone(), session.settings.clone());
     let built = tokio::task::spawn_blocking(move || {
         let index = settings.store.path.join("index");
-        build_stages(&home, &settings, StageOptions { recogniser: false, pipeline: "live-assist", index: Some(&index), scheme: None })
+        build_stages(
+            &home,
+            &settings,
+            StageOptions { recogniser: false, pipeline: "live-assist", index: Some(&index), scheme: None },
+        )
     })
     .await??;
     Ok(KnowledgeShelf::new(store, Arc::clone(&built.stages.knowledge), built.stages.encoder.clone()))

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{find_home, Settings};
+use crate::config::{Settings, find_home};
 use crate::telemetry::init_logs;
 
 /// Zhiyin (知音): assistance for customer-service centres in Mandarin and English.

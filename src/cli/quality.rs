@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::Session;
-use crate::app::{build_stages, load_scheme, StageOptions};
+use crate::app::{StageOptions, build_stages, load_scheme};
 use crate::conversation::{Conversation, Language};
-use crate::pipeline::{annotate, scorecard, Stages};
+use crate::pipeline::{Stages, annotate, scorecard};
 use crate::quality::report::{self, Report};
-use crate::quality::{check_conversation, conformance, run_rule_tests, RuleFile, Scheme, Scorecard};
+use crate::quality::{RuleFile, Scheme, Scorecard, check_conversation, conformance, run_rule_tests};
 
 /// Conversations that are annotated and scored together.
 const BATCH: usize = 256;
@@ -121,16 +121,21 @@ fn test(session: &Session, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for path in rule_files(session, paths)? {
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let rules = RuleFile::parse_toml(&path.display().to_string(), &text).map_err(|problems| {
-            anyhow::anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        })?;
+        let rules = RuleFile::parse_toml(&path.display().to_string(), &text)
+            .map_err(|problems| anyhow::anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
         for rule in &rules {
             for outcome in run_rule_tests(rule, &built.models) {
                 if outcome.passed {
                     passed += 1;
                 } else {
                     failed += 1;
-                    println!("{}: rule {}: test {}: {}", path.display(), outcome.rule, outcome.test, outcome.differences.join("; "));
+                    println!(
+                        "{}: rule {}: test {}: {}",
+                        path.display(),
+                        outcome.rule,
+                        outcome.test,
+                        outcome.differences.join("; ")
+                    );
                 }
             }
         }
@@ -223,7 +228,8 @@ fn score(session: &Session, paths: &[PathBuf], scheme: Option<&str>, out: &Path,
     let target = out.join("scores.jsonl");
     let done = done_before(&target)?;
     let mut writer = BufWriter::new(File::options().create(true).append(true).open(&target)?);
-    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} conversations, {per_sec}, {elapsed}")?);
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {pos} conversations, {per_sec}, {elapsed}")?);
     let started = Instant::now();
     let (mut batch, mut scored, mut refused) = (Vec::with_capacity(BATCH), 0_usize, 0_usize);
     let mut flush = |batch: &mut Vec<Conversation>| -> anyhow::Result<usize> {
@@ -253,7 +259,11 @@ fn score(session: &Session, paths: &[PathBuf], scheme: Option<&str>, out: &Path,
     bar.finish_and_clear();
     let all = write_reports(out, &target, &stages.scheme, &inputs, language)?;
     let rate = scored as f64 / started.elapsed().as_secs_f64().max(1e-9) * 3_600.0;
-    println!("{scored} scored now ({rate:.0} an hour), {} in all, {refused} refused; see {}", all, out.join("report.html").display());
+    println!(
+        "{scored} scored now ({rate:.0} an hour), {} in all, {refused} refused; see {}",
+        all,
+        out.join("report.html").display()
+    );
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
@@ -279,7 +289,8 @@ fn write_cards(writer: &mut impl std::io::Write, cards: &[Scorecard]) -> std::io
 fn write_reports(out: &Path, scores: &Path, scheme: &Scheme, inputs: &[PathBuf], language: Language) -> anyhow::Result<usize> {
     let mut page = Report::new(&scheme.id, language, WORST);
     let mut csv = BufWriter::new(File::create(out.join("scores.csv"))?);
-    let first: Option<Scorecard> = BufReader::new(File::open(scores)?).lines().next().transpose()?.map(|l| serde_json::from_str(&l)).transpose()?;
+    let first: Option<Scorecard> =
+        BufReader::new(File::open(scores)?).lines().next().transpose()?.map(|l| serde_json::from_str(&l)).transpose()?;
     let dimensions: Vec<String> = first.map(|c| c.dimensions.into_iter().map(|d| d.id).collect()).unwrap_or_default();
     let dimensions: Vec<&str> = dimensions.iter().map(String::as_str).collect();
     writeln!(csv, "{}", report::csv_header(&dimensions).trim_end())?;

@@ -10,10 +10,10 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Session;
-use crate::app::{build_stages, play, PlayOptions, StageOptions};
+use crate::app::{PlayOptions, StageOptions, build_stages, play};
 use crate::conversation::{Conversation, Role};
 use crate::event::{Event, MemorySink};
-use crate::pipeline::{head_of, spoken_in, Hub, HubConfig};
+use crate::pipeline::{Hub, HubConfig, head_of, spoken_in};
 
 /// Form of a transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,9 +77,8 @@ pub(super) async fn run(session: Session, arguments: TranscribeArguments) -> any
         build_stages(&home, &settings, StageOptions { recogniser: true, pipeline: "transcribe", index: None, scheme: None })
     })
     .await??;
-    let bar = ProgressBar::new(files.len() as u64).with_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {elapsed} elapsed, {eta} left {msg}")?,
-    );
+    let bar = ProgressBar::new(files.len() as u64)
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {elapsed} elapsed, {eta} left {msg}")?);
     if arguments.out.is_none() {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
@@ -165,7 +164,9 @@ fn write(conversation: &Conversation, form: Form, target: Option<&Path>) -> anyh
         None => print!("{text}"),
         Some(path) => {
             let part = path.with_extension("part");
-            std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path)).with_context(|| path.display().to_string())?;
+            std::fs::write(&part, text)
+                .and_then(|()| std::fs::rename(&part, path))
+                .with_context(|| path.display().to_string())?;
         }
     }
     Ok(())

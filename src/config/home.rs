@@ -24,9 +24,10 @@ pub fn find_home() -> Result<PathBuf, HomeError> {
     let mut looked_in = Vec::new();
     let named = std::env::var_os("ZHIYIN_HOME").map(PathBuf::from);
     let here = std::env::current_dir().ok();
-    let above_exe = std::env::current_exe().ok().into_iter().flat_map(|exe| {
-        exe.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>()
-    });
+    let above_exe = std::env::current_exe()
+        .ok()
+        .into_iter()
+        .flat_map(|exe| exe.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>());
     let built_in = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     for folder in named.into_iter().chain(here).chain(above_exe).chain(built_in) {
         if folder.join("pipelines/live-assist.toml").is_file() {
@@ -40,5 +41,9 @@ pub fn find_home() -> Result<PathBuf, HomeError> {
 /// Where models come from, as the tools of the field are told: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`.
 pub fn hub_settings() -> HubSettings {
     let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !matches!(v.as_str(), "" | "0" | "false"));
-    HubSettings::from_environment_values(std::env::var("HF_ENDPOINT").ok(), std::env::var_os("HF_HOME").map(PathBuf::from), offline)
+    HubSettings::from_environment_values(
+        std::env::var("HF_ENDPOINT").ok(),
+        std::env::var_os("HF_HOME").map(PathBuf::from),
+        offline,
+    )
 }

@@ -15,10 +15,10 @@ mod home;
 mod settings;
 
 pub use error::{ConfigError, Problem};
-pub use home::{find_home, hub_settings, HomeError};
+pub use home::{HomeError, find_home, hub_settings};
 pub use settings::{
-    AsrSettings, EncoderSettings, KnowledgeSettings, LimitSettings, LogSettings, QualitySettings, ServerSettings,
-    Settings, StoreSettings, SuggestionSettings, SyncMode, VadSettings,
+    AsrSettings, EncoderSettings, KnowledgeSettings, LimitSettings, LogSettings, QualitySettings, ServerSettings, Settings,
+    StoreSettings, SuggestionSettings, SyncMode, VadSettings,
 };
 
 #[cfg(test)]

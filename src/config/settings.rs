@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use figment::providers::{Env, Format, Serialized, Toml};
 use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Problem};
@@ -235,8 +235,9 @@ impl Settings {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let text = match file {
             None => String::new(),
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?
+            }
         };
         Self::resolve(&text, file.unwrap_or(Path::new("(defaults)")), true)
     }
@@ -288,11 +289,7 @@ impl Settings {
             "vad.max_segment_ms",
             "must be from 2000 to 10000: the recogniser hears at most 10 s at once",
         );
-        require(
-            (0.0..=1.0).contains(&self.suggestions.min_score),
-            "suggestions.min_score",
-            "must lie in [0, 1]",
-        );
+        require((0.0..=1.0).contains(&self.suggestions.min_score), "suggestions.min_score", "must lie in [0, 1]");
         require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");
         problems
     }
@@ -318,9 +315,7 @@ fn unknown_keys(table: &toml::Table) -> Vec<Problem> {
 }
 
 fn unknown<'a>(key: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
-    let nearest = known.max_by(|a, b| {
-        strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-    });
+    let nearest = known.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
     Problem {
         key: key.to_owned(),
         message: "there is no such setting".to_owned(),

@@ -21,12 +21,14 @@ mod role;
 mod transcript;
 mod understanding;
 
-pub use id::{new_id, CallId, IdKind, UtteranceId};
+pub use id::{CallId, IdKind, UtteranceId, new_id};
 pub use role::{Channel, Direction, Language, Role};
 pub use transcript::{
     AudioLayout, Conversation, EmotionScore, EntitySpan, MetadataValue, Named, TimeSpan, Turn, Utterance, Word,
 };
-pub use understanding::{Act, Conduct, EmotionReading, EmotionSources, Entity, IntentScore, OutOfScope, Understanding, VoiceReading};
+pub use understanding::{
+    Act, Conduct, EmotionReading, EmotionSources, Entity, IntentScore, OutOfScope, Understanding, VoiceReading,
+};
 
 #[cfg(test)]
 mod tests;

@@ -27,8 +27,7 @@ pub enum Role {
 
 impl Role {
     /// All roles of turns, in the order of the documentation.
-    pub const ALL: [Role; 7] =
-        [Self::Agent, Self::Customer, Self::Bot, Self::Supervisor, Self::Ivr, Self::System, Self::Unknown];
+    pub const ALL: [Role; 7] = [Self::Agent, Self::Customer, Self::Bot, Self::Supervisor, Self::Ivr, Self::System, Self::Unknown];
 
     /// The wire name.
     pub fn name(self) -> &'static str {

@@ -23,7 +23,7 @@ mod reading;
 
 pub use arousal::{ArousalMeter, VoiceSample};
 pub use course::Course;
-pub use reading::{read, valence, VALENCES};
+pub use reading::{VALENCES, read, valence};
 
 #[cfg(test)]
 mod tests;

@@ -273,11 +273,9 @@ impl Call {
     /// A new call from its request; times default to now.
     pub fn open(request: NewCall, call_id: CallId, now: &str) -> Self {
         let participants = match &request.audio {
-            Some(audio) if !audio.channels.is_empty() => audio
-                .channels
-                .iter()
-                .map(|c| Participant { role: c.role, channel_index: Some(c.channel_index) })
-                .collect(),
+            Some(audio) if !audio.channels.is_empty() => {
+                audio.channels.iter().map(|c| Participant { role: c.role, channel_index: Some(c.channel_index) }).collect()
+            }
             _ => [Role::Customer, Role::Agent].map(|role| Participant { role, channel_index: None }).to_vec(),
         };
         let started_at = request.started_at.unwrap_or_else(|| now.to_owned());
@@ -314,10 +312,7 @@ impl Call {
 
     /// The role heard on a channel; unknown if it was not said.
     pub fn role_of(&self, channel_index: u16) -> Role {
-        self.participants
-            .iter()
-            .find(|p| p.channel_index == Some(channel_index))
-            .map_or(Role::Unknown, |p| p.role)
+        self.participants.iter().find(|p| p.channel_index == Some(channel_index)).map_or(Role::Unknown, |p| p.role)
     }
 }
 

@@ -25,10 +25,10 @@ pub use body::{
     StageNotice, SuggestionUpdated, Timings, TranscriptFinal, TranscriptPartial, WithdrawReason,
 };
 pub use call::{
-    millis_between,
     AgentRef, AudioSpec, Call, CallState, ChannelSpec, Consent, CustomerRef, Encoding, HotWord, NewCall, Participant,
+    millis_between,
 };
-pub use envelope::{now_rfc3339, Draft, Event, EVENT_VERSION};
+pub use envelope::{Draft, EVENT_VERSION, Event, now_rfc3339};
 pub use sink::{Appended, EventSink, MemorySink, Record, SinkError};
 
 #[cfg(test)]

@@ -178,7 +178,8 @@ impl EncoderSettings {
     /// # Errors
     /// Names the first setting that is below its minimum.
     pub fn check(&self) -> Result<(), InferenceError> {
-        for (setting, value) in [("workers", self.workers), ("queue_jobs", self.queue_jobs), ("batch_tokens", self.batch_tokens)] {
+        for (setting, value) in [("workers", self.workers), ("queue_jobs", self.queue_jobs), ("batch_tokens", self.batch_tokens)]
+        {
             if value == 0 {
                 return Err(InferenceError::Setting { setting, value, minimum: 1 });
             }

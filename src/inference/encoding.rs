@@ -49,7 +49,8 @@ impl SentenceOutput {
 
     /// All labels with their probability, best first.
     pub fn ranked(&self) -> Vec<(&str, f32)> {
-        let mut ranked: Vec<(&str, f32)> = self.spec.labels.iter().map(String::as_str).zip(self.probabilities.iter().copied()).collect();
+        let mut ranked: Vec<(&str, f32)> =
+            self.spec.labels.iter().map(String::as_str).zip(self.probabilities.iter().copied()).collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
         ranked
     }
@@ -165,7 +166,8 @@ impl Encoding {
             let end = token.end.min(characters.len());
             result.extend(&characters[at.min(end)..end]);
             at = at.max(end);
-            let inside_word = self.tokens.get(i + 1).is_some_and(|next| next.start == token.end) && !characters[..end].last().is_some_and(|c| is_han(*c));
+            let inside_word = self.tokens.get(i + 1).is_some_and(|next| next.start == token.end)
+                && !characters[..end].last().is_some_and(|c| is_han(*c));
             let marked = |c: Option<&char>| c.is_some_and(|c| !c.is_alphanumeric() && !c.is_whitespace());
             if !inside_word && !marked(characters.get(at)) && !marked(characters[..end].last()) {
                 let han = characters[..end].last().is_some_and(|c| is_han(*c));

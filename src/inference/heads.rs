@@ -130,7 +130,12 @@ impl Head {
         spec.check()?;
         let labels = spec.labels.len();
         if bias.len() != labels || weight.is_empty() || !weight.len().is_multiple_of(labels) {
-            return Err(format!("head `{}` has {labels} labels, but weights for {} and {} numbers", spec.name, bias.len(), weight.len()));
+            return Err(format!(
+                "head `{}` has {labels} labels, but weights for {} and {} numbers",
+                spec.name,
+                bias.len(),
+                weight.len()
+            ));
         }
         if weight.iter().chain(&bias).any(|v| !v.is_finite()) {
             return Err(format!("head `{}` has a weight that is no finite number", spec.name));
@@ -178,7 +183,8 @@ impl Head {
         std::fs::write(&specs, text).map_err(|e| failed(&specs, e.to_string()))?;
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let (weight, bias) = (bytes(&self.weight), bytes(&self.bias));
-        let view = |shape: Vec<usize>, data| TensorView::new(Dtype::F32, shape, data).map_err(|e| failed(&tensors, e.to_string()));
+        let view =
+            |shape: Vec<usize>, data| TensorView::new(Dtype::F32, shape, data).map_err(|e| failed(&tensors, e.to_string()));
         let named = [
             (format!("heads.{}.weight", self.spec.name), view(vec![self.bias.len(), self.inputs()], &weight)?),
             (format!("heads.{}.bias", self.spec.name), view(vec![self.bias.len()], &bias)?),
@@ -224,7 +230,12 @@ impl Head {
 }
 
 /// All heads of a model folder; none when it has no `heads.toml`.
-pub(super) fn load_heads(dir: &Path, weights: &Weights, config: &ModelConfig, version: &Arc<str>) -> Result<Vec<Arc<Head>>, InferenceError> {
+pub(super) fn load_heads(
+    dir: &Path,
+    weights: &Weights,
+    config: &ModelConfig,
+    version: &Arc<str>,
+) -> Result<Vec<Arc<Head>>, InferenceError> {
     let path = dir.join("heads.toml");
     if !path.exists() {
         return Ok(Vec::new());
@@ -241,7 +252,11 @@ pub(super) fn load_heads(dir: &Path, weights: &Weights, config: &ModelConfig, ve
         let head = from_weights(spec, weights)?;
         let width = if head.spec.kind == HeadKind::Token { config.hidden_size } else { config.sentence_size() };
         if head.inputs() != width {
-            return Err(weights.mismatch(format!("head `{}` reads {} numbers, the model gives {width}", head.spec.name, head.inputs())));
+            return Err(weights.mismatch(format!(
+                "head `{}` reads {} numbers, the model gives {width}",
+                head.spec.name,
+                head.inputs()
+            )));
         }
         heads.push(Arc::new(head));
     }
@@ -263,7 +278,11 @@ fn from_weights(spec: HeadSpec, weights: &Weights) -> Result<Head, InferenceErro
         return Err(weights.mismatch(format!("tensor `{weight}` of head `{}` is missing or no matrix", spec.name)));
     };
     if rows != spec.labels.len() {
-        return Err(weights.mismatch(format!("head `{}` has {} labels in heads.toml, but weights for {rows}", spec.name, spec.labels.len())));
+        return Err(weights.mismatch(format!(
+            "head `{}` has {} labels in heads.toml, but weights for {rows}",
+            spec.name,
+            spec.labels.len()
+        )));
     }
     let (w, b) = (weights.tensor(&weight, &[rows, columns])?, weights.tensor(&bias, &[rows])?);
     Head::checked(spec, w, b).map_err(|what| weights.mismatch(what))

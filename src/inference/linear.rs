@@ -162,7 +162,15 @@ mod x86 {
     /// AVX-512 F is there; `rows <= 12`; `x` has `rows` rows of `panel.len() / 2`, `bias` 32 numbers, `out` `rows`
     /// rows of 32 that lie `stride` apart.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn tile_avx512(x: &[f32], rows: usize, panel: &[Line], bias: &[f32], out: &mut [f32], stride: usize, add: bool) {
+    pub(super) unsafe fn tile_avx512(
+        x: &[f32],
+        rows: usize,
+        panel: &[Line],
+        bias: &[f32],
+        out: &mut [f32],
+        stride: usize,
+        add: bool,
+    ) {
         debug_assert!(rows <= ROWS);
         let (a, w, b, c, k) = (x.as_ptr(), panel.as_ptr().cast::<f32>(), bias.as_ptr(), out.as_mut_ptr(), panel.len() / 2);
         // SAFETY: the caller's promise is the kernel's.
@@ -173,7 +181,15 @@ mod x86 {
     /// As `tile_avx512`, for `M` rows and pointers to the beginnings.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    unsafe fn rows_avx512<const M: usize>(a: *const f32, k: usize, w: *const f32, b: *const f32, c: *mut f32, stride: usize, add: bool) {
+    unsafe fn rows_avx512<const M: usize>(
+        a: *const f32,
+        k: usize,
+        w: *const f32,
+        b: *const f32,
+        c: *mut f32,
+        stride: usize,
+        add: bool,
+    ) {
         // SAFETY: all offsets stay within what the caller promised: row i < M, input p < k, 32 outputs; lines are
         // aligned to 64 bytes.
         unsafe {
@@ -199,7 +215,15 @@ mod x86 {
     /// # Safety
     /// AVX2 and FMA are there; else as `tile_avx512`.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn tile_avx2(x: &[f32], rows: usize, panel: &[Line], bias: &[f32], out: &mut [f32], stride: usize, add: bool) {
+    pub(super) unsafe fn tile_avx2(
+        x: &[f32],
+        rows: usize,
+        panel: &[Line],
+        bias: &[f32],
+        out: &mut [f32],
+        stride: usize,
+        add: bool,
+    ) {
         debug_assert!(rows <= ROWS);
         let k = panel.len() / 2;
         for half in 0..2 {
@@ -221,7 +245,15 @@ mod x86 {
     /// As `tile_avx2`, for `M` rows and 16 outputs.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    unsafe fn rows_avx2<const M: usize>(a: *const f32, k: usize, w: *const f32, b: *const f32, c: *mut f32, stride: usize, add: bool) {
+    unsafe fn rows_avx2<const M: usize>(
+        a: *const f32,
+        k: usize,
+        w: *const f32,
+        b: *const f32,
+        c: *mut f32,
+        stride: usize,
+        add: bool,
+    ) {
         // SAFETY: all offsets stay within what the caller promised: row i < M, input p < k, 16 outputs.
         unsafe {
             let mut sums = [[_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8))]; M];

@@ -117,7 +117,12 @@ impl EncoderModel {
     ///
     /// # Errors
     /// When the tokenizer refuses a text.
-    pub fn encode<T: AsRef<str>>(&self, texts: &[T], batch_tokens: usize, scratch: &mut Scratch) -> Result<Vec<Encoding>, InferenceError> {
+    pub fn encode<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        batch_tokens: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Encoding>, InferenceError> {
         let heads = self.heads.read().clone();
         let tokens = texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let mut encodings = Vec::with_capacity(texts.len());
@@ -160,6 +165,14 @@ impl EncoderModel {
             }
         }
         let embedding = self.pool.embedding(&sentence);
-        Encoding { version: self.version.clone(), embedding, sentence, tokens: spans, truncated: tokens.truncated, sentence_heads, token_heads }
+        Encoding {
+            version: self.version.clone(),
+            embedding,
+            sentence,
+            tokens: spans,
+            truncated: tokens.truncated,
+            sentence_heads,
+            token_heads,
+        }
     }
 }

@@ -57,10 +57,10 @@ impl Tokenizer {
     pub(super) fn encode(&self, text: &str) -> Result<Tokens, InferenceError> {
         let cut = text.char_indices().nth(MAX_CHARACTERS).map(|(at, _)| at);
         let piece = &text[..cut.unwrap_or(text.len())];
-        let encoding = self.inner.encode_char_offsets(piece, true).map_err(|e| InferenceError::Tokenize {
-            characters: text.chars().count(),
-            what: e.to_string(),
-        })?;
+        let encoding = self
+            .inner
+            .encode_char_offsets(piece, true)
+            .map_err(|e| InferenceError::Tokenize { characters: text.chars().count(), what: e.to_string() })?;
         let special = encoding.get_special_tokens_mask();
         let mut ids = encoding.get_ids().to_vec();
         let mut spans: Vec<Option<TokenSpan>> = (encoding.get_offsets().iter().zip(special))

@@ -129,7 +129,8 @@ impl Trunk {
             let mut start = 0;
             for text in texts {
                 let end = start + text.len();
-                let (qkv, out) = (&scratch.qkv[start * 3 * hidden..end * 3 * hidden], &mut scratch.attended[start * hidden..end * hidden]);
+                let (qkv, out) =
+                    (&scratch.qkv[start * 3 * hidden..end * 3 * hidden], &mut scratch.attended[start * hidden..end * hidden]);
                 kernels::attention(qkv, out, hidden, self.heads, &mut scratch.attention);
                 start = end;
             }

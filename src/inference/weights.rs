@@ -79,7 +79,9 @@ impl Weights {
         let scales = self.tensor(&scale_name, &scale_shape)?;
         let by_row = scales.len() == rows;
         if !by_row && scales.len() != columns {
-            return Err(self.mismatch(format!("`{scale_name}` has {} numbers for {rows} rows and {columns} columns", scales.len())));
+            return Err(
+                self.mismatch(format!("`{scale_name}` has {} numbers for {rows} rows and {columns} columns", scales.len()))
+            );
         }
         let value = |(i, &b): (usize, &u8)| f32::from(b.cast_signed()) * scales[if by_row { i / columns } else { i % columns }];
         Ok(bytes.iter().enumerate().map(value).collect())

@@ -61,7 +61,12 @@ impl Encoder {
             let builder = std::thread::Builder::new().name(format!("encoder-{number}"));
             builder.spawn(move || worker.run()).map_err(InferenceError::Thread)?;
         }
-        Ok(Self { model, blocking, asynchronous, permits: Arc::new(Semaphore::new(settings.queue_jobs.min(Semaphore::MAX_PERMITS))) })
+        Ok(Self {
+            model,
+            blocking,
+            asynchronous,
+            permits: Arc::new(Semaphore::new(settings.queue_jobs.min(Semaphore::MAX_PERMITS))),
+        })
     }
 
     /// Encodes one text; blocks this thread.

@@ -12,7 +12,7 @@
 
 mod summary;
 
-pub use summary::{summarise, Summary, SummarySection};
+pub use summary::{Summary, SummarySection, summarise};
 
 #[cfg(test)]
 mod tests;

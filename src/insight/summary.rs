@@ -82,9 +82,8 @@ fn reason(turns: &[Turn]) -> Option<usize> {
 }
 
 fn by_agent<'a>(turns: &'a [Turn], labels: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
-    let has = move |named: &Option<Vec<Named>>| {
-        named.iter().flatten().any(|n| labels.contains(&n.name.as_str()) && n.score >= 0.5)
-    };
+    let has =
+        move |named: &Option<Vec<Named>>| named.iter().flatten().any(|n| labels.contains(&n.name.as_str()) && n.score >= 0.5);
     turns
         .iter()
         .enumerate()

@@ -153,7 +153,9 @@ pub(super) fn sentences(text: &str) -> Vec<String> {
         let next = chars.get(position + 1);
         let ends = match chars[position] {
             '。' | '！' | '？' | '；' | '\n' => !matches!(next, Some('”' | '」' | '）')),
-            '.' | '!' | '?' => next.is_some_and(|c| c.is_whitespace()) && !chars[start..position].iter().all(char::is_ascii_digit),
+            '.' | '!' | '?' => {
+                next.is_some_and(|c| c.is_whitespace()) && !chars[start..position].iter().all(char::is_ascii_digit)
+            }
             '”' | '」' => position > 0 && matches!(chars[position - 1], '。' | '！' | '？'),
             _ => false,
         };

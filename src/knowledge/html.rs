@@ -4,8 +4,38 @@
 
 /// Tags that stay.
 const KEPT: [&str; 32] = [
-    "a", "b", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre", "s",
-    "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "div",
+    "a",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "i",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "u",
+    "ul",
+    "div",
 ];
 /// Tags whose content goes with them.
 const DROPPED: [&str; 14] = [
@@ -196,11 +226,16 @@ pub(super) fn sanitise(source: &str) -> String {
             Piece::Open { name, attributes } if KEPT.contains(&name.as_str()) => {
                 safe.push('<');
                 safe.push_str(&name);
-                let target = attributes.iter().find(|(attribute, _)| name == "a" && attribute == "href").map(|(_, value)| value.trim());
-                if let Some(target) = target.filter(|target| SCHEMES.iter().any(|scheme| target.to_ascii_lowercase().starts_with(scheme))) {
+                let target =
+                    attributes.iter().find(|(attribute, _)| name == "a" && attribute == "href").map(|(_, value)| value.trim());
+                if let Some(target) =
+                    target.filter(|target| SCHEMES.iter().any(|scheme| target.to_ascii_lowercase().starts_with(scheme)))
+                {
                     safe.push_str(&format!(" href=\"{}\" rel=\"noopener nofollow\"", escape(target)));
                 }
-                for (attribute, value) in attributes.iter().filter(|(attribute, _)| matches!(attribute.as_str(), "colspan" | "rowspan")) {
+                for (attribute, value) in
+                    attributes.iter().filter(|(attribute, _)| matches!(attribute.as_str(), "colspan" | "rowspan"))
+                {
                     if let Ok(count) = value.parse::<u16>() {
                         safe.push_str(&format!(" {attribute}=\"{count}\""));
                     }

@@ -182,7 +182,8 @@ impl Reader<'_> {
         let text = text.replace("\r\n", "\n");
         let (front, body) = match text.strip_prefix("+++\n") {
             Some(rest) => {
-                let (front, body) = rest.split_once("\n+++").ok_or_else(|| self.fail("the front matter is not closed by a line of +++"))?;
+                let (front, body) =
+                    rest.split_once("\n+++").ok_or_else(|| self.fail("the front matter is not closed by a line of +++"))?;
                 let front: FrontMatter = toml::from_str(front).map_err(|error| self.fail(format!("front matter: {error}")))?;
                 (front, body.trim_start_matches('+').trim().to_owned())
             }
@@ -236,7 +237,14 @@ impl Reader<'_> {
                     title,
                     body: cell(answer),
                     format: BodyFormat::Text,
-                    tags: tags.map(cell).unwrap_or_default().split([';', '|', '；']).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+                    tags: tags
+                        .map(cell)
+                        .unwrap_or_default()
+                        .split([';', '|', '；'])
+                        .map(str::trim)
+                        .filter(|tag| !tag.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
                     ..DocumentContent::default()
                 };
                 content.validate().map(|()| content)
@@ -264,7 +272,9 @@ impl Reader<'_> {
         for (position, item) in items.into_iter().enumerate() {
             match json_document(item) {
                 Ok(document) => imported.documents.push(document),
-                Err(reason) => imported.rejected.push(Rejected { item: format!("{} element {position}", self.file_name), reason }),
+                Err(reason) => {
+                    imported.rejected.push(Rejected { item: format!("{} element {position}", self.file_name), reason })
+                }
             }
         }
         Ok(imported)
@@ -272,7 +282,9 @@ impl Reader<'_> {
 
     fn language(&self, named: Option<&str>, body: &str) -> Result<Language> {
         match named {
-            Some(tag) => Language::from_tag(tag).ok_or_else(|| self.fail(format!("language `{tag}` is not supported; use zh or en"))),
+            Some(tag) => {
+                Language::from_tag(tag).ok_or_else(|| self.fail(format!("language `{tag}` is not supported; use zh or en")))
+            }
             None => Ok(Language::of_text(body)),
         }
     }
@@ -282,7 +294,9 @@ impl Reader<'_> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let day = || text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|moment| moment.and_utc());
         let moment = text.parse::<DateTime<Utc>>().ok().or_else(day);
-        moment.map(Some).ok_or_else(|| self.fail(format!("{field}: `{text}` is no date; write 2026-01-31 or 2026-01-31T08:00:00Z")))
+        moment
+            .map(Some)
+            .ok_or_else(|| self.fail(format!("{field}: `{text}` is no date; write 2026-01-31 or 2026-01-31T08:00:00Z")))
     }
 
     fn stem(&self) -> String {

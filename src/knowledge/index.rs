@@ -280,7 +280,12 @@ fn point(document: &Document, passage: &Passage, vector: Vec<f32>, generation: u
 fn last_of_each(documents: &[Document]) -> Vec<&Document> {
     let last: HashMap<&str, usize> =
         documents.iter().enumerate().map(|(position, document)| (document.document_id.as_str(), position)).collect();
-    documents.iter().enumerate().filter(|(position, document)| last[document.document_id.as_str()] == *position).map(|(_, d)| d).collect()
+    documents
+        .iter()
+        .enumerate()
+        .filter(|(position, document)| last[document.document_id.as_str()] == *position)
+        .map(|(_, d)| d)
+        .collect()
 }
 
 type Parts = (LexicalIndex, Option<Box<dyn VectorIndex>>, Snapshot);

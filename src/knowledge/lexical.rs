@@ -95,7 +95,9 @@ pub(super) struct Snapshot {
 
 fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
-    let words = |record| TextOptions::default().set_indexing_options(TextFieldIndexing::default().set_tokenizer("raw").set_index_option(record));
+    let words = |record| {
+        TextOptions::default().set_indexing_options(TextFieldIndexing::default().set_tokenizer("raw").set_index_option(record))
+    };
     let frequencies = words(IndexRecordOption::WithFreqs);
     let fields = Fields {
         title: builder.add_text_field("title", frequencies.clone()),
@@ -200,7 +202,8 @@ impl LexicalIndex {
         out.add_pre_tokenized_text(fields.tag_words, ready(&[analysis::word_terms(&tags)]));
         out.add_pre_tokenized_text(fields.bigrams, ready(&[analysis::bigram_terms(&whole), analysis::bigram_terms(&questions)]));
         out.add_pre_tokenized_text(fields.sound, ready(&[analysis::sound_terms(&whole), analysis::sound_terms(&questions)]));
-        let parts: Vec<Vec<String>> = [&whole, &questions].iter().flat_map(|text| text.lines().map(analysis::character_terms)).collect();
+        let parts: Vec<Vec<String>> =
+            [&whole, &questions].iter().flat_map(|text| text.lines().map(analysis::character_terms)).collect();
         out.add_pre_tokenized_text(fields.characters, ready(&parts));
         for (field, values) in [(fields.queues, &content.queues), (fields.audience, &content.audience)] {
             for value in open_values(values) {
@@ -249,7 +252,12 @@ impl LexicalIndex {
     }
 
     /// Conditions that a passage must meet; empty if the request has none that exclude anything in this snapshot.
-    pub(super) fn conditions(&self, snapshot: &Snapshot, request: &SearchRequest, parsed: &ParsedQuery) -> Vec<(Occur, Box<dyn Query>)> {
+    pub(super) fn conditions(
+        &self,
+        snapshot: &Snapshot,
+        request: &SearchRequest,
+        parsed: &ParsedQuery,
+    ) -> Vec<(Occur, Box<dyn Query>)> {
         let fields = &self.fields;
         let filters = &request.filters;
         let mut conditions: Vec<(Occur, Box<dyn Query>)> = Vec::new();
@@ -347,7 +355,10 @@ pub(super) fn as_of_s(request: &SearchRequest) -> i64 {
 /// First and last second in which a document is found; the last one is not included.
 pub(super) fn validity_s(document: &Document) -> (i64, i64) {
     let content = &document.content;
-    (content.effective_from.map_or(0, |moment| moment.timestamp()), content.expires_at.map_or(i64::MAX, |moment| moment.timestamp()))
+    (
+        content.effective_from.map_or(0, |moment| moment.timestamp()),
+        content.expires_at.map_or(i64::MAX, |moment| moment.timestamp()),
+    )
 }
 
 /// The values of a row filter; none means open to all.

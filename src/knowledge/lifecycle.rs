@@ -76,7 +76,14 @@ impl History {
         };
         let n = self.versions.last().map_or(1, |version| version.n + 1);
         let content = DocumentContent { body, ..content };
-        self.versions.push(Version { n, state: VersionState::Draft, content, by: by.to_owned(), created_at: now, changed_at: now });
+        self.versions.push(Version {
+            n,
+            state: VersionState::Draft,
+            content,
+            by: by.to_owned(),
+            created_at: now,
+            changed_at: now,
+        });
         Ok(n)
     }
 
@@ -125,7 +132,12 @@ impl History {
     pub fn rollback(&mut self, n: u32, by: &str, now: DateTime<Utc>) -> Result<u32> {
         let version = self.version(n)?;
         if version.state != VersionState::Archived {
-            return Err(KnowledgeError::StateConflict { version: n, state: version.state, action: "roll back to it", allowed: "archived" });
+            return Err(KnowledgeError::StateConflict {
+                version: n,
+                state: version.state,
+                action: "roll back to it",
+                allowed: "archived",
+            });
         }
         let content = version.content.clone();
         let new = self.revise(content, by, now)?;

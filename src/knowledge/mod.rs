@@ -50,7 +50,9 @@ mod vector;
 
 pub use chunk::{Passage, passages};
 pub use config::{FieldWeights, Fusion, KnowledgeConfig, QdrantConfig, VectorBackend};
-pub use document::{BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, VersionState, document_id_of};
+pub use document::{
+    BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, VersionState, document_id_of,
+};
 pub use error::{KnowledgeError, Result};
 pub use import::{ImportFormat, Imported, ImportedDocument, MAX_IMPORT_BYTES, Rejected, import, import_dir};
 pub use index::{Embed, IndexReport, KnowledgeIndex, RebuildReason};

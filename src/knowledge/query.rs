@@ -296,7 +296,9 @@ fn split_operators(query: &str) -> Vec<Part> {
     let (mut parts, mut plain, mut at) = (Vec::new(), String::new(), 0);
     while at < chars.len() {
         let after_blank = at == 0 || chars[at - 1].is_whitespace();
-        let negated = after_blank && matches!(chars[at], '-' | '－') && chars.get(at + 1).is_some_and(|c| !c.is_whitespace() && !c.is_numeric());
+        let negated = after_blank
+            && matches!(chars[at], '-' | '－')
+            && chars.get(at + 1).is_some_and(|c| !c.is_whitespace() && !c.is_numeric());
         let open = at + usize::from(negated);
         if chars.get(open).is_some_and(|c| is_quote(*c))
             && let Some(length) = chars[open + 1..].iter().position(|c| is_quote(*c))

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tantivy::DocAddress;
 use tantivy::query::{Occur, Query};
 
+use super::Result;
 use super::citation::mark;
 use super::fusion::{Fused, fuse};
 use super::index::KnowledgeIndex;
@@ -12,7 +13,6 @@ use super::lexical::{OPEN_TO_ALL, Snapshot, as_of_s};
 use super::query::{ExplainedTerm, Explanation, ParsedQuery, PassageHit, SearchMode, SearchRequest, SearchResponse};
 use super::terms::{QueryTerm, QueryTerms, query_terms, sound_clauses, sound_terms, word_clauses};
 use super::vector::VectorFilter;
-use super::Result;
 
 /// Share of the evidence by words that counts beside evidence by sound.
 const WORDS_BESIDE_SOUND: f32 = 0.3;

@@ -115,7 +115,12 @@ fn corrections(vocabulary: &[String], word: &str) -> Vec<String> {
 }
 
 /// The sound terms of a query and the score of a full match by sound.
-pub(super) fn sound_terms(snapshot: &Snapshot, fields: &Fields, parsed: &ParsedQuery, weights: &FieldWeights) -> Result<QueryTerms> {
+pub(super) fn sound_terms(
+    snapshot: &Snapshot,
+    fields: &Fields,
+    parsed: &ParsedQuery,
+    weights: &FieldWeights,
+) -> Result<QueryTerms> {
     let mut found = QueryTerms::default();
     let mut terms = analysis::chinese_sounds(&parsed.folded);
     for word in parsed.words.iter().filter(|word| !word.han) {

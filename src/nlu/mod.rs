@@ -20,7 +20,7 @@ mod reader;
 mod taxonomy;
 
 pub use error::NluError;
-pub use patterns::{find_entities, PatternEntity};
+pub use patterns::{PatternEntity, find_entities};
 pub use reader::{NluReading, Reader};
 pub use taxonomy::{IntentEntry, Taxonomy};
 

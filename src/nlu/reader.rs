@@ -1,6 +1,6 @@
 //! From an encoding to intents, acts, conduct and entities.
 
-use super::{find_entities, Taxonomy};
+use super::{Taxonomy, find_entities};
 use crate::conversation::{Act, Conduct, Entity, IntentScore, OutOfScope};
 use crate::inference::Encoding;
 
@@ -95,9 +95,8 @@ impl Reader {
 
 /// Whether a place begins or ends in the middle of a number or Latin word: then the tag means only a part of it.
 fn cuts_a_run(points: &[char], start: usize, end: usize) -> bool {
-    let inside = |at: usize| {
-        at > 0 && at < points.len() && points[at - 1].is_ascii_alphanumeric() && points[at].is_ascii_alphanumeric()
-    };
+    let inside =
+        |at: usize| at > 0 && at < points.len() && points[at - 1].is_ascii_alphanumeric() && points[at].is_ascii_alphanumeric();
     inside(start) || inside(end)
 }
 

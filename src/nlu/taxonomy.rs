@@ -72,10 +72,8 @@ impl Taxonomy {
     /// The file is missing, is not of its form, or names an intent twice.
     pub fn load(folder: &Path) -> Result<Self, NluError> {
         let path = folder.join("intent.toml");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| NluError::Unreadable { path: path.clone(), source })?;
-        let file: File =
-            toml::from_str(&text).map_err(|e| NluError::Invalid { path: path.clone(), message: e.to_string() })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| NluError::Unreadable { path: path.clone(), source })?;
+        let file: File = toml::from_str(&text).map_err(|e| NluError::Invalid { path: path.clone(), message: e.to_string() })?;
         let mut taxonomy = Self::default();
         for group in file.group {
             for intent in group.intents {

@@ -1,21 +1,16 @@
 //! Work after the call: scorecard and summary, then the last event of all.
 
 use super::{PipelineError, Stages};
-use crate::conversation::{new_id, Conversation, IdKind, Language};
+use crate::conversation::{Conversation, IdKind, Language, new_id};
 use crate::event::{Call, CallState, Draft, EventBody, EventSink, QualityScored, Record};
 use crate::insight::summarise;
-use crate::quality::{score, RuleState, Scorecard};
+use crate::quality::{RuleState, Scorecard, score};
 
 /// Scores and summarises a finished conversation and closes its log with `call.completed`.
 ///
 /// # Errors
 /// Events could not be kept.
-pub async fn finish(
-    stages: &Stages,
-    sink: &dyn EventSink,
-    call: &Call,
-    conversation: Conversation,
-) -> Result<(), PipelineError> {
+pub async fn finish(stages: &Stages, sink: &dyn EventSink, call: &Call, conversation: Conversation) -> Result<(), PipelineError> {
     let at_ms = call.duration_ms.unwrap_or(0);
     let language = conversation.language.as_deref().and_then(Language::from_tag).unwrap_or_else(|| {
         let text: String = conversation.turns.iter().map(|t| t.text.as_str()).collect();

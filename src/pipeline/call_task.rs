@@ -11,11 +11,9 @@ use super::desk::Desk;
 use super::ears::Ears;
 use super::heard::Heard;
 use super::{PipelineError, Stages};
-use crate::conversation::{new_id, IdKind, Language, Role, TimeSpan, Utterance, UtteranceId};
+use crate::conversation::{IdKind, Language, Role, TimeSpan, Utterance, UtteranceId, new_id};
 use crate::emotion::VoiceSample;
-use crate::event::{
-    millis_between, now_rfc3339, Call, CallEnded, CallState, Draft, EventBody, EventSink, Record, SinkError,
-};
+use crate::event::{Call, CallEnded, CallState, Draft, EventBody, EventSink, Record, SinkError, millis_between, now_rfc3339};
 
 pub use super::ears::{Attach, AudioNotice, AudioReady};
 

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{PipelineError, Stages};
-use crate::assist::{wants_search, Advisor, Found, Moment};
-use crate::conversation::{
-    new_id, Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading,
-};
+use crate::assist::{Advisor, Found, Moment, wants_search};
+use crate::conversation::{Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading, new_id};
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
 use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
@@ -84,7 +82,8 @@ impl Desk {
     pub async fn take(&mut self, utterance: Utterance, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
         let at_ms = utterance.span.end_ms;
         let arousal = voice.and_then(|sample| self.meters.entry(utterance.role).or_default().measure(sample));
-        let reading = voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
+        let reading =
+            voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
         let understood = match self.stages.understand(&utterance, reading, arousal).await {
             Ok(understood) => understood,
             Err(error) => {
@@ -128,12 +127,7 @@ impl Desk {
         if utterance.role != Role::Customer {
             return Vec::new();
         }
-        let moment = Moment {
-            utterance_id: &utterance.utterance_id,
-            at_ms: utterance.span.end_ms,
-            language,
-            understanding,
-        };
+        let moment = Moment { utterance_id: &utterance.utterance_id, at_ms: utterance.span.end_ms, language, understanding };
         let found = Found {
             passages: response.as_ref().map_or(&[], |r| &r.passages),
             intent: wish.as_ref().and_then(|w| w.intent.as_deref()),
@@ -257,9 +251,7 @@ pub fn head_of(call: &Call) -> Conversation {
     let metadata = call
         .metadata
         .iter()
-        .filter_map(|(key, value)| {
-            serde_json::from_value::<MetadataValue>(value.clone()).ok().map(|v| (key.clone(), v))
-        })
+        .filter_map(|(key, value)| serde_json::from_value::<MetadataValue>(value.clone()).ok().map(|v| (key.clone(), v)))
         .collect();
     let layout = call.audio.as_ref().map(|audio| match audio.layout.as_deref() {
         Some("mono") => AudioLayout::Mono,

@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures::future::select_all;
 use tokio::sync::mpsc;
 
+use super::PipelineError;
 use super::heard::{Channel, Heard};
 use super::listen::{Listener, ListenerConfig};
-use super::PipelineError;
 use crate::asr::{AsrEvent, CallLanguage, Engine, PartialPolicy, SessionConfig};
 use crate::event::{Call, ChannelSpec, Draft, EventBody, StageNotice};
 use crate::vad::VadConfig;
@@ -170,14 +170,17 @@ impl Ears {
             }
         }
         let start_ms = self.received_ms().unwrap_or(self.heard_until_ms);
-        self.writers.insert(attach.writer, Writer {
-            channels: attach.channels.iter().map(|c| c.channel_index).collect(),
-            notices: attach.notices,
-            replay: attach.replay,
-            opened: Instant::now(),
-            start_ms,
-            marks: Vec::new(),
-        });
+        self.writers.insert(
+            attach.writer,
+            Writer {
+                channels: attach.channels.iter().map(|c| c.channel_index).collect(),
+                notices: attach.notices,
+                replay: attach.replay,
+                opened: Instant::now(),
+                start_ms,
+                marks: Vec::new(),
+            },
+        );
         Ok(AudioReady { resume_from_ms: start_ms, max_ahead_ms: MAX_AHEAD_MS })
     }
 

@@ -1,15 +1,15 @@
 //! All running calls of this node.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::call_task::{CallTask, Command, Ending, NewMessage, MAILBOX_CAPACITY};
 use super::after_call::finish;
-use super::desk::{head_of, Desk};
+use super::call_task::{CallTask, Command, Ending, MAILBOX_CAPACITY, NewMessage};
+use super::desk::{Desk, head_of};
 use super::ears::{Attach, AudioReady, Ears};
 use super::{PipelineError, Stages};
 use crate::conversation::{CallId, Channel, Conversation, TimeSpan, Understanding, Utterance};

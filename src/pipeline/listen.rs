@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::asr::{AsrError, AsrEvent, Engine, SegmentTimes, Session, SessionConfig};
-use crate::audio::{AudioError, Resampler, MODEL_RATE_HZ};
+use crate::audio::{AudioError, MODEL_RATE_HZ, Resampler};
 use crate::vad::{Endpoint, SpeechDetector, SpeechSegment, VadConfig, VadError, VadEvent};
 
 /// A gap up to this long is filled with silence, so that speech goes on over it; behind it the clock jumps.

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::asr::tests::{recall, scripted_engine, shipped_engine};
 use crate::asr::{CallLanguage, EngineConfig, FinalTranscript, ScriptedTrack};
-use crate::audio::{decode_file, mulaw_encode, resample, Encoding, FrameDecoder};
+use crate::audio::{Encoding, FrameDecoder, decode_file, mulaw_encode, resample};
 use crate::conversation::{Language, Word};
 use crate::vad::sounds;
 

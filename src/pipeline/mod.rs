@@ -30,11 +30,11 @@ mod stages;
 pub use after_call::scorecard;
 pub use batch::annotate;
 pub use call_task::{Attach, AudioNotice, AudioReady, Command, Ending, NewMessage};
-pub use desk::{head_of, Desk};
+pub use desk::{Desk, head_of};
 pub use ears::MAX_AHEAD_MS;
 pub use error::PipelineError;
-pub use hub::{spoken_in, Hub, HubConfig};
-pub use spec::{PipelineSpec, StageKind, STAGE_KINDS};
+pub use hub::{Hub, HubConfig, spoken_in};
+pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 
 #[cfg(test)]

@@ -62,8 +62,8 @@ impl PipelineSpec {
     /// # Errors
     /// The file is missing or not of its form, a stage is unknown, or a stage needs what nothing before it gives.
     pub fn load(path: &Path) -> Result<Self, PipelineError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| PipelineError::Unreadable { path: path.to_path_buf(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| PipelineError::Unreadable { path: path.to_path_buf(), source })?;
         Self::parse(&text).map_err(|problems| PipelineError::Invalid { path: path.to_path_buf(), problems })
     }
 

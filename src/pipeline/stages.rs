@@ -4,11 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{PipelineError, PipelineSpec};
-use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::asr::Engine;
-use crate::conversation::{
-    EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading,
-};
+use crate::assist::{AdvisorConfig, TemplateBook};
+use crate::conversation::{EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading};
 use crate::emotion;
 use crate::inference::{Encoder, Encoding};
 use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
@@ -108,7 +106,13 @@ impl Stages {
 
     /// Searches the knowledge base with the sentence vector of an utterance. A failed search is an empty one that names
     /// what was left out.
-    pub async fn search(&self, query: String, vector: Option<Vec<f32>>, queue: Option<String>, language: Language) -> SearchResponse {
+    pub async fn search(
+        &self,
+        query: String,
+        vector: Option<Vec<f32>>,
+        queue: Option<String>,
+        language: Language,
+    ) -> SearchResponse {
         let index = Arc::clone(&self.knowledge);
         let request = SearchRequest {
             top_k: 4,

@@ -56,8 +56,11 @@ fn check_condition(rule: &Rule, condition: &Condition, fields: &Fields, report: 
     let refused = condition.ops.iter().any(|op| !op.accepts(condition.scope));
     let needs = condition.scope == Scope::Window && condition.need != Need::Any && has_need(fields, condition);
     if refused || needs {
-        let message =
-            if refused { "an operator of this condition refuses this scope" } else { "`need` counts sentences; with scope \"window\" there is one unit" };
+        let message = if refused {
+            "an operator of this condition refuses this scope"
+        } else {
+            "`need` counts sentences; with scope \"window\" there is one unit"
+        };
         report.push(&place(condition, "/scope"), Spot::Value, "bad_scope", message.to_owned(), None);
     }
 }

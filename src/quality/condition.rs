@@ -10,8 +10,7 @@ use super::parse::read_expr;
 use super::source::Spot;
 
 const MAX_OPERATORS: usize = 50;
-const KEYS: [&str; 11] =
-    ["role", "sentences", "time", "anchor", "absolute", "scope", "need", "ops", "expr", "name", "note"];
+const KEYS: [&str; 11] = ["role", "sentences", "time", "anchor", "absolute", "scope", "need", "ops", "expr", "name", "note"];
 
 pub(crate) fn read_condition(id: &str, json: &Json, pointer: &str, cx: &mut Reading) -> Option<Condition> {
     let allowed: Vec<&str> = KEYS.into_iter().chain(NAMES).chain(MORE_NAMES).collect();
@@ -60,7 +59,13 @@ fn read_operators(fields: &Fields, cx: &mut Reading) -> Option<(Vec<Operator>, E
         ([name], None) => {
             let operator = Operator::read(name, &fields.map[*name], &fields.at(name), cx);
             let expr = if fields.has("expr") {
-                read_expr(fields, "expr", &["it".to_owned()], "operator of this condition (a single one is called \"it\")", cx.report)
+                read_expr(
+                    fields,
+                    "expr",
+                    &["it".to_owned()],
+                    "operator of this condition (a single one is called \"it\")",
+                    cx.report,
+                )
             } else {
                 Some(Expr::Id(0))
             };

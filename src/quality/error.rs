@@ -54,7 +54,9 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConversationError {
     /// Turns are not sorted by their start.
-    #[error("turns_out_of_order: turn {turn} starts at {start_ms} ms, before turn {before} ({before_ms} ms); sort the turns by start_ms")]
+    #[error(
+        "turns_out_of_order: turn {turn} starts at {start_ms} ms, before turn {before} ({before_ms} ms); sort the turns by start_ms"
+    )]
     TurnsOutOfOrder {
         /// The offending turn, from 0.
         turn: usize,

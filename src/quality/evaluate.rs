@@ -226,9 +226,8 @@ impl<'e> Evaluation<'e> {
             Value::True => {
                 let mut spans = Vec::new();
                 for (op, _) in condition.positive.iter().enumerate().filter(|(_, p)| **p) {
-                    let (value, found) = tested[op].take().unwrap_or_else(|| {
-                        operators::test(&condition.ops[op], unit, members, self.view, true)
-                    });
+                    let (value, found) =
+                        tested[op].take().unwrap_or_else(|| operators::test(&condition.ops[op], unit, members, self.view, true));
                     if value == UnitValue::True {
                         spans.extend(found);
                     }

@@ -223,12 +223,16 @@ impl<T> Expr<T> {
 
     fn possible(&self, dead: &impl Fn(&T) -> bool) -> u8 {
         match self {
-            Self::Id(id) => if dead(id) { NA } else { TRUE | FALSE | NA },
+            Self::Id(id) => {
+                if dead(id) {
+                    NA
+                } else {
+                    TRUE | FALSE | NA
+                }
+            }
             Self::Not(inner) => swap(inner.possible(dead)),
             Self::And(parts) => parts.iter().fold(TRUE, |all, p| and_sets(all, p.possible(dead))),
-            Self::Or(parts) => {
-                swap(parts.iter().fold(TRUE, |all, p| and_sets(all, swap(p.possible(dead)))))
-            }
+            Self::Or(parts) => swap(parts.iter().fold(TRUE, |all, p| and_sets(all, swap(p.possible(dead))))),
         }
     }
 }

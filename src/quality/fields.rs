@@ -204,7 +204,13 @@ impl<'v> Fields<'v> {
                 Some((_, Some(role))) => roles.push(role),
                 Some((name, None)) => {
                     let hint = did_you_mean(name, known);
-                    report.push(&place, Spot::Value, "bad_value", format!("\"{name}\" is not a role ({})", known.join(", ")), hint);
+                    report.push(
+                        &place,
+                        Spot::Value,
+                        "bad_value",
+                        format!("\"{name}\" is not a role ({})", known.join(", ")),
+                        hint,
+                    );
                 }
                 None => report.bad(&place, "a role is expected here".into()),
             }

@@ -448,9 +448,8 @@ impl LiveEvaluator {
 
     /// The result as if the call ended now; nothing is remembered of it.
     fn as_ended(&self, index: usize, copies: &OnceCell<Vec<Sentence<'static>>>) -> RuleResult {
-        let copy = |t: &Sentence| {
-            self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false)
-        };
+        let copy =
+            |t: &Sentence| self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false);
         let turns = copies.get_or_init(|| self.turns.iter().map(copy).collect());
         let view = View { turns, ..self.view(true) };
         result(&self.rules.rules()[index], self.rules.base(index), &view)

@@ -99,8 +99,7 @@ impl Ratio {
     }
 
     pub(crate) fn times(self, other: Self) -> Self {
-        let exact =
-            || Some(Self { num: self.num.checked_mul(other.num)?, den: self.den.checked_mul(other.den)? }.reduced());
+        let exact = || Some(Self { num: self.num.checked_mul(other.num)?, den: self.den.checked_mul(other.den)? }.reduced());
         exact().unwrap_or_else(|| Self::approximate(self.to_f64() * other.to_f64()))
     }
 

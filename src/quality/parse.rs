@@ -19,8 +19,22 @@ use super::source::{Source, Spot};
 
 const MAX_CONDITIONS: usize = 200;
 const RULE_KEYS: [&str; 16] = [
-    "id", "name", "kind", "level", "tags", "version", "when", "evidence", "applies", "effective", "score", "live",
-    "review", "lists", "conditions", "tests",
+    "id",
+    "name",
+    "kind",
+    "level",
+    "tags",
+    "version",
+    "when",
+    "evidence",
+    "applies",
+    "effective",
+    "score",
+    "live",
+    "review",
+    "lists",
+    "conditions",
+    "tests",
 ];
 
 /// A file of rules.
@@ -183,7 +197,13 @@ fn build(json: &Json, original: &Json, file_lists: &BTreeMap<String, Vec<String>
     let mut conditions = Vec::new();
     for name in &names {
         if !expr::is_id(name) {
-            report.push(&table.at(name), Spot::Key, "bad_value", format!("\"{name}\" is not an id (letters, digits, _ and -)"), None);
+            report.push(
+                &table.at(name),
+                Spot::Key,
+                "bad_value",
+                format!("\"{name}\" is not an id (letters, digits, _ and -)"),
+                None,
+            );
         }
         let mut cx = Reading { report: &mut *report, lists: &lists, conditions: &names };
         conditions.extend(read_condition(name, &conditions_json[name], &table.at(name), &mut cx));
@@ -307,7 +327,13 @@ fn read_live(fields: &Fields, names: &[String], report: &mut Report) -> LiveOpti
         live.deadline_from = names.iter().position(|n| n == id);
         if live.deadline_from.is_none() {
             let hint = did_you_mean(id, names.iter().map(String::as_str));
-            report.push("/live/deadline_from", Spot::Value, "unknown_id", format!("\"{id}\" is not a condition of this rule"), hint);
+            report.push(
+                "/live/deadline_from",
+                Spot::Value,
+                "unknown_id",
+                format!("\"{id}\" is not a condition of this rule"),
+                hint,
+            );
         }
         if live.deadline_ms.is_none() {
             report.push("/live", Spot::Value, "missing_field", "`deadline_from` needs `deadline_ms`".into(), None);
@@ -344,8 +370,11 @@ pub(crate) fn read_applies(fields: &Fields, report: &mut Report) -> Applies {
         match table.get("meta") {
             None => {}
             Some(Json::Array(list)) => {
-                applies.meta =
-                    list.iter().enumerate().filter_map(|(i, json)| Meta::read(json, &format!("{place}/meta/{i}"), report)).collect();
+                applies.meta = list
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(i, json)| Meta::read(json, &format!("{place}/meta/{i}"), report))
+                    .collect();
             }
             Some(_) => report.bad(&table.at("meta"), "a list of meta tests is expected here".into()),
         }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::model::Level;
 use super::rule_test::quote;
 use super::ruleset::RuleState;
-use super::score::{ScoredRule, Scorecard};
+use super::score::{Scorecard, ScoredRule};
 use crate::conversation::{Conversation, Language};
 
 /// How many quotes of a rule the page shows for a conversation.
@@ -232,7 +232,8 @@ impl Report {
         for (name, sum, count) in self.dimensions.values() {
             let mean = if *count > 0 { sum / *count as f64 } else { 0.0 };
             let shown = if *count > 0 { format!("{mean:.2}") } else { "–".into() };
-            let _ = write!(page, "<tr><td>{}</td><td class=\"n\">{shown}</td><td>{}</td></tr>", escape(name), bar(mean / self.max));
+            let _ =
+                write!(page, "<tr><td>{}</td><td class=\"n\">{shown}</td><td>{}</td></tr>", escape(name), bar(mean / self.max));
         }
         page.push_str("</table>");
     }

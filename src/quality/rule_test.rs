@@ -70,7 +70,13 @@ impl RuleTest {
                 .map_err(|e| report.bad(&fields.at("conversation"), format!("not a conversation: {e}")))
                 .ok(),
             _ => {
-                report.push(pointer, super::source::Spot::Value, "missing_field", "give either `dialogue` or `conversation`".into(), None);
+                report.push(
+                    pointer,
+                    super::source::Spot::Value,
+                    "missing_field",
+                    "give either `dialogue` or `conversation`".into(),
+                    None,
+                );
                 None
             }
         };

@@ -158,7 +158,12 @@ impl RuleSet {
     }
 
     /// Prepares a turn; `live` makes it remember decided values.
-    pub(crate) fn prepare<'t>(&self, turn: Cow<'t, crate::conversation::Turn>, language: Option<&str>, live: bool) -> Sentence<'t> {
+    pub(crate) fn prepare<'t>(
+        &self,
+        turn: Cow<'t, crate::conversation::Turn>,
+        language: Option<&str>,
+        live: bool,
+    ) -> Sentence<'t> {
         let mut sentence = Sentence::new(turn, language);
         if let Some(words) = &self.words {
             let mut candidates = vec![0_u64; self.slots.div_ceil(64)];
@@ -223,9 +228,10 @@ pub(crate) fn applies(applies: &Applies, head: &Conversation) -> Option<bool> {
     let among = |list: &Option<Vec<String>>, value: Option<&str>| {
         list.as_ref().is_none_or(|list| value.is_some_and(|v| list.iter().any(|l| l == v)))
     };
-    let language = applies.languages.as_ref().is_none_or(|list| {
-        head.language.as_deref().is_some_and(|tag| list.iter().any(|l| covers(l, tag)))
-    });
+    let language = applies
+        .languages
+        .as_ref()
+        .is_none_or(|list| head.language.as_deref().is_some_and(|tag| list.iter().any(|l| covers(l, tag))));
     let fits = among(&applies.channels, head.channel.map(|c| c.name()))
         && among(&applies.queues, head.queue.as_deref())
         && among(&applies.directions, head.direction.map(|d| d.name()))

@@ -81,8 +81,20 @@ pub struct Scheme {
 }
 
 const KEYS: [&str; 14] = [
-    "id", "name", "version", "mode", "base", "min", "max", "fatal_score", "dimensions", "applies", "effective", "given",
-    "note", "tags",
+    "id",
+    "name",
+    "version",
+    "mode",
+    "base",
+    "min",
+    "max",
+    "fatal_score",
+    "dimensions",
+    "applies",
+    "effective",
+    "given",
+    "note",
+    "tags",
 ];
 const MAX_ITEMS: usize = 5_000;
 const WIDE: i64 = 1_000_000;
@@ -154,9 +166,11 @@ impl Scheme {
         }
         let fatal_score = number("fatal_score", 0, report);
         let dimensions = match fields.require("dimensions", report)? {
-            Json::Array(list) if !list.is_empty() => {
-                list.iter().enumerate().filter_map(|(i, d)| read_dimension(d, &format!("/dimensions/{i}"), mode, report)).collect()
-            }
+            Json::Array(list) if !list.is_empty() => list
+                .iter()
+                .enumerate()
+                .filter_map(|(i, d)| read_dimension(d, &format!("/dimensions/{i}"), mode, report))
+                .collect(),
             _ => {
                 report.bad("/dimensions", "a list of dimensions is expected here".into());
                 Vec::new()
@@ -168,7 +182,13 @@ impl Scheme {
         }
         for (i, dimension) in dimensions.iter().enumerate() {
             if dimensions[..i].iter().any(|d| d.id == dimension.id) {
-                report.push(&format!("/dimensions/{i}/id"), Spot::Value, "duplicate_id", format!("\"{}\" is used twice", dimension.id), None);
+                report.push(
+                    &format!("/dimensions/{i}/id"),
+                    Spot::Value,
+                    "duplicate_id",
+                    format!("\"{}\" is used twice", dimension.id),
+                    None,
+                );
             }
         }
         let applies = read_applies(&fields, report);
@@ -194,9 +214,11 @@ fn read_dimension(json: &Json, pointer: &str, mode: Mode, report: &mut Report) -
     fields.require("id", report);
     fields.require("items", report);
     let items = match fields.get("items")? {
-        Json::Array(list) if !list.is_empty() => {
-            list.iter().enumerate().filter_map(|(i, item)| read_item(item, &format!("{pointer}/items/{i}"), mode, report)).collect()
-        }
+        Json::Array(list) if !list.is_empty() => list
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| read_item(item, &format!("{pointer}/items/{i}"), mode, report))
+            .collect(),
         _ => {
             report.bad(&fields.at("items"), "a list of items is expected here".into());
             return None;
@@ -223,9 +245,8 @@ fn positive(fields: &Fields, key: &str, report: &mut Report) -> Ratio {
 }
 
 fn read_item(json: &Json, pointer: &str, mode: Mode, report: &mut Report) -> Option<Item> {
-    let allowed = [
-        "rule", "manual", "name", "effect", "points", "per", "cap", "weight", "on_hit", "on_miss", "answers", "ranges", "note",
-    ];
+    let allowed =
+        ["rule", "manual", "name", "effect", "points", "per", "cap", "weight", "on_hit", "on_miss", "answers", "ranges", "note"];
     let fields = Fields::new(json, pointer, &allowed, report)?;
     let asks = match (fields.text("rule", report), fields.text("manual", report)) {
         (Some(rule), None) => Asks::Rule(rule.to_owned()),
@@ -246,9 +267,8 @@ fn read_item(json: &Json, pointer: &str, mode: Mode, report: &mut Report) -> Opt
     if let Some(key) = form_keys.filter(|_| mode == Mode::Points) {
         report.bad(&fields.at(key), "this key belongs to mode \"form\"".into());
     }
-    let fraction = |key: &str, default: i64, report: &mut Report| {
-        fields.decimal(key, 0, 1, report).unwrap_or_else(|| Ratio::int(default))
-    };
+    let fraction =
+        |key: &str, default: i64, report: &mut Report| fields.decimal(key, 0, 1, report).unwrap_or_else(|| Ratio::int(default));
     Some(Item {
         effect: if fields.has("effect") { read_effect(&fields, report) } else { None },
         weight: positive(&fields, "weight", report),

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 
-use super::text;
 use super::models::Models;
+use super::text;
 use crate::conversation::{Conversation, Role, Turn};
 
 /// A piece of a sentence that patterns count.
@@ -20,9 +20,13 @@ pub(crate) struct PatternToken {
 pub(crate) enum TokenKind {
     Word,
     /// Digits with inner `.` `,` and perhaps `%`; whether there is a decimal point.
-    Number { decimal: bool },
+    Number {
+        decimal: bool,
+    },
     /// One Han character or kana; whether it is a Chinese numeral.
-    Han { numeral: bool },
+    Han {
+        numeral: bool,
+    },
 }
 
 /// A prepared turn.
@@ -141,11 +145,7 @@ fn pattern_tokens(chars: &[char]) -> Vec<PatternToken> {
         .map(|(start, end)| {
             let digits = chars[start..end].iter().all(|c| text::is_digit(*c) || matches!(c, '.' | ','));
             let percent = digits && chars.get(end) == Some(&'%');
-            let kind = if digits {
-                TokenKind::Number { decimal: chars[start..end].contains(&'.') }
-            } else {
-                TokenKind::Word
-            };
+            let kind = if digits { TokenKind::Number { decimal: chars[start..end].contains(&'.') } } else { TokenKind::Word };
             let end = end + usize::from(percent);
             PatternToken { start, end, text: chars[start..end].iter().collect(), kind }
         })

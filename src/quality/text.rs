@@ -154,11 +154,9 @@ pub(crate) fn cuts_word(chars: &[char], start: usize, end: usize) -> bool {
     let joined = |inner: char, near: Option<char>, far: Option<char>| {
         is_word_char(inner)
             && near.is_some_and(|n| {
-                is_word_char(n)
-                    || (is_digit(inner) && matches!(fold_width(n), '.' | ',') && far.is_some_and(is_digit))
+                is_word_char(n) || (is_digit(inner) && matches!(fold_width(n), '.' | ',') && far.is_some_and(is_digit))
             })
     };
     let before = |n: usize| start.checked_sub(n).map(|i| chars[i]);
-    joined(chars[start], before(1), before(2))
-        || joined(chars[end - 1], chars.get(end).copied(), chars.get(end + 1).copied())
+    joined(chars[start], before(1), before(2)) || joined(chars[end - 1], chars.get(end).copied(), chars.get(end + 1).copied())
 }

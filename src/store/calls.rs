@@ -37,15 +37,17 @@ pub struct Page<T> {
 impl Store {
     /// One call.
     pub async fn call(&self, call_id: &str) -> Result<Option<Call>, StoreError> {
-        let row = sqlx::query("SELECT call_id, body FROM calls WHERE call_id = ?").bind(call_id)
-            .fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query("SELECT call_id, body FROM calls WHERE call_id = ?").bind(call_id).fetch_optional(&self.readers).await?;
         row.map(|r| call(&r)).transpose()
     }
 
     /// The call of an external name.
     pub async fn call_by_external_id(&self, external_id: &str) -> Result<Option<Call>, StoreError> {
-        let row = sqlx::query("SELECT call_id, body FROM calls WHERE external_id = ?").bind(external_id)
-            .fetch_optional(&self.readers).await?;
+        let row = sqlx::query("SELECT call_id, body FROM calls WHERE external_id = ?")
+            .bind(external_id)
+            .fetch_optional(&self.readers)
+            .await?;
         row.map(|r| call(&r)).transpose()
     }
 
@@ -68,7 +70,9 @@ impl Store {
             if !list.is_empty() {
                 query.push(format!(" AND {column} IN ("));
                 let mut parts = query.separated(", ");
-                list.iter().for_each(|value| { parts.push_bind(value); });
+                list.iter().for_each(|value| {
+                    parts.push_bind(value);
+                });
                 query.push(")");
             }
         }
@@ -87,7 +91,8 @@ impl Store {
     /// Calls that were not finished: what a start after a crash has to take up.
     pub async fn unfinished_calls(&self) -> Result<Vec<Call>, StoreError> {
         let rows = sqlx::query("SELECT call_id, body FROM calls WHERE state IN ('created', 'live', 'post')")
-            .fetch_all(&self.readers).await?;
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(call).collect()
     }
 
@@ -97,34 +102,41 @@ impl Store {
             .bind(call_id)
             .bind(i64::try_from(from_seq).unwrap_or(i64::MAX))
             .bind(limit)
-            .fetch_all(&self.readers).await?;
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter()
             .map(|r| {
                 let body: String = r.get(0);
-                serde_json::from_str(&body)
-                    .map_err(|e| StoreError::Corrupt { what: "event of", id: call_id.to_owned(), message: e.to_string() })
+                serde_json::from_str(&body).map_err(|e| StoreError::Corrupt {
+                    what: "event of",
+                    id: call_id.to_owned(),
+                    message: e.to_string(),
+                })
             })
             .collect()
     }
 
     /// Number of the last durable event of a call, 0 if there is none.
     pub async fn last_seq(&self, call_id: &str) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM events WHERE call_id = ?").bind(call_id)
-            .fetch_one(&self.readers).await?;
+        let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM events WHERE call_id = ?")
+            .bind(call_id)
+            .fetch_one(&self.readers)
+            .await?;
         Ok(u64::try_from(row.get::<i64, _>(0)).unwrap_or(0))
     }
 
     /// The answer given to a message with this external name.
     pub async fn message(&self, call_id: &str, external_id: &str) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("SELECT body FROM messages WHERE call_id = ? AND external_id = ?")
-            .bind(call_id).bind(external_id)
-            .fetch_optional(&self.readers).await?;
+            .bind(call_id)
+            .bind(external_id)
+            .fetch_optional(&self.readers)
+            .await?;
         Ok(row.map(|r| r.get(0)))
     }
 }
 
 fn call(row: &sqlx::sqlite::SqliteRow) -> Result<Call, StoreError> {
     let body: String = row.get(1);
-    serde_json::from_str(&body)
-        .map_err(|e| StoreError::Corrupt { what: "call", id: row.get(0), message: e.to_string() })
+    serde_json::from_str(&body).map_err(|e| StoreError::Corrupt { what: "call", id: row.get(0), message: e.to_string() })
 }

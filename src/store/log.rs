@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, Mutex};
+use tokio::sync::{Mutex, broadcast};
 
 use super::records::{AlertRow, ScoreRow, SuggestionRow};
 use super::{Store, StoreError, Write};
 use crate::conversation::CallId;
-use crate::event::{now_rfc3339, Appended, Call, Draft, Event, EventBody, EventSink, Record};
+use crate::event::{Appended, Call, Draft, Event, EventBody, EventSink, Record, now_rfc3339};
 
 /// Events a subscriber of one call may be behind before it is cut off.
 const CALL_CAPACITY: usize = 1_000;
@@ -123,11 +123,8 @@ impl EventLog {
             Some(seq) => seq,
             None => self.store.last_seq(call_id.as_str()).await?,
         };
-        let events: Vec<Arc<Event>> = drafts
-            .into_iter()
-            .zip(first + 1..)
-            .map(|(draft, seq)| Arc::new(draft.numbered(call_id, seq, 0)))
-            .collect();
+        let events: Vec<Arc<Event>> =
+            drafts.into_iter().zip(first + 1..).map(|(draft, seq)| Arc::new(draft.numbered(call_id, seq, 0))).collect();
         let mut writes = others;
         for event in &events {
             writes.extend(implied_rows(event, events.last().map_or(first, |e| e.seq)));
@@ -198,7 +195,9 @@ impl EventSink for EventLog {
 fn implied_rows(event: &Event, last_seq: u64) -> Vec<Write> {
     let with_seq = |call: &Call| Write::Call(Box::new(Call { last_seq, ..call.clone() }));
     match &event.body {
-        EventBody::CallStarted { call } | EventBody::CallUpdated { call } | EventBody::CallCompleted { call } => vec![with_seq(call)],
+        EventBody::CallStarted { call } | EventBody::CallUpdated { call } | EventBody::CallCompleted { call } => {
+            vec![with_seq(call)]
+        }
         EventBody::SuggestionCreated(suggestion) => vec![Write::Suggestion(SuggestionRow {
             suggestion_id: suggestion.suggestion_id.clone(),
             call_id: event.call_id.to_string(),
@@ -222,7 +221,15 @@ fn row_of(call_id: &CallId, record: Record) -> Write {
     match record {
         Record::Message { external_id, utterance_id, body } => Write::Message { call_id, external_id, utterance_id, body },
         Record::Score { score_id, scheme_id, clock, total, agent_id, queue, body } => Write::Score(ScoreRow {
-            score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at: now_rfc3339(), body,
+            score_id,
+            call_id,
+            scheme_id,
+            clock,
+            total,
+            agent_id,
+            queue,
+            created_at: now_rfc3339(),
+            body,
         }),
     }
 }

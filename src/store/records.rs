@@ -123,8 +123,11 @@ impl Store {
             "SELECT suggestion_id, call_id, state, body FROM suggestions
              WHERE call_id = ? AND (? IS NULL OR state = ?) ORDER BY suggestion_id",
         )
-        .bind(call_id).bind(state).bind(state)
-        .fetch_all(&self.readers).await?;
+        .bind(call_id)
+        .bind(state)
+        .bind(state)
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows.into_iter().map(suggestion).collect())
     }
 
@@ -132,15 +135,19 @@ impl Store {
     pub async fn suggestion(&self, suggestion_id: &str) -> Result<Option<SuggestionRow>, StoreError> {
         let row = sqlx::query("SELECT suggestion_id, call_id, state, body FROM suggestions WHERE suggestion_id = ?")
             .bind(suggestion_id)
-            .fetch_optional(&self.readers).await?;
+            .fetch_optional(&self.readers)
+            .await?;
         Ok(row.map(suggestion))
     }
 
     /// What became of a suggestion, in the order of time.
     pub async fn feedback(&self, suggestion_id: &str) -> Result<Vec<FeedbackRow>, StoreError> {
-        let rows = sqlx::query("SELECT suggestion_id, action, actor, at, body FROM suggestion_feedback WHERE suggestion_id = ? ORDER BY at")
-            .bind(suggestion_id)
-            .fetch_all(&self.readers).await?;
+        let rows = sqlx::query(
+            "SELECT suggestion_id, action, actor, at, body FROM suggestion_feedback WHERE suggestion_id = ? ORDER BY at",
+        )
+        .bind(suggestion_id)
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows
             .into_iter()
             .map(|r| FeedbackRow { suggestion_id: r.get(0), action: r.get(1), actor: r.get(2), at: r.get(3), body: r.get(4) })
@@ -153,8 +160,13 @@ impl Store {
             "SELECT alert_id, call_id, state, level, time, body FROM alerts
              WHERE (? IS NULL OR state = ?) AND (? IS NULL OR level = ?) ORDER BY time DESC, alert_id LIMIT ?",
         )
-        .bind(state).bind(state).bind(level).bind(level).bind(limit)
-        .fetch_all(&self.readers).await?;
+        .bind(state)
+        .bind(state)
+        .bind(level)
+        .bind(level)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows.into_iter().map(alert).collect())
     }
 
@@ -162,15 +174,20 @@ impl Store {
     pub async fn alert(&self, alert_id: &str) -> Result<Option<AlertRow>, StoreError> {
         let row = sqlx::query("SELECT alert_id, call_id, state, level, time, body FROM alerts WHERE alert_id = ?")
             .bind(alert_id)
-            .fetch_optional(&self.readers).await?;
+            .fetch_optional(&self.readers)
+            .await?;
         Ok(row.map(alert))
     }
 
     /// All documents, or one.
     pub async fn documents(&self, document_id: Option<&str>) -> Result<Vec<DocumentRow>, StoreError> {
-        let rows = sqlx::query("SELECT document_id, changed_at, body FROM documents WHERE ? IS NULL OR document_id = ? ORDER BY document_id")
-            .bind(document_id).bind(document_id)
-            .fetch_all(&self.readers).await?;
+        let rows = sqlx::query(
+            "SELECT document_id, changed_at, body FROM documents WHERE ? IS NULL OR document_id = ? ORDER BY document_id",
+        )
+        .bind(document_id)
+        .bind(document_id)
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows.into_iter().map(|r| DocumentRow { document_id: r.get(0), changed_at: r.get(1), body: r.get(2) }).collect())
     }
 
@@ -180,8 +197,11 @@ impl Store {
             "SELECT score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at, body FROM scores
              WHERE ? IS NULL OR call_id = ? ORDER BY created_at DESC, score_id LIMIT ?",
         )
-        .bind(call_id).bind(call_id).bind(limit)
-        .fetch_all(&self.readers).await?;
+        .bind(call_id)
+        .bind(call_id)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows.into_iter().map(score).collect())
     }
 
@@ -191,7 +211,8 @@ impl Store {
             "SELECT score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at, body FROM scores WHERE score_id = ?",
         )
         .bind(score_id)
-        .fetch_optional(&self.readers).await?;
+        .fetch_optional(&self.readers)
+        .await?;
         Ok(row.map(score))
     }
 
@@ -201,8 +222,11 @@ impl Store {
         rows.into_iter()
             .map(|r| {
                 let body: String = r.get(1);
-                serde_json::from_str(&body)
-                    .map_err(|e| StoreError::Corrupt { what: "token", id: r.get(0), message: e.to_string() })
+                serde_json::from_str(&body).map_err(|e| StoreError::Corrupt {
+                    what: "token",
+                    id: r.get(0),
+                    message: e.to_string(),
+                })
             })
             .collect()
     }
@@ -212,10 +236,17 @@ impl Store {
         let row = sqlx::query(
             "SELECT token_id, key, body_hash, status, answer, created_at FROM idempotency WHERE token_id = ? AND key = ?",
         )
-        .bind(token_id).bind(key)
-        .fetch_optional(&self.readers).await?;
+        .bind(token_id)
+        .bind(key)
+        .fetch_optional(&self.readers)
+        .await?;
         Ok(row.map(|r| IdempotentAnswer {
-            token_id: r.get(0), key: r.get(1), body_hash: r.get(2), status: r.get(3), answer: r.get(4), created_at: r.get(5),
+            token_id: r.get(0),
+            key: r.get(1),
+            body_hash: r.get(2),
+            status: r.get(3),
+            answer: r.get(4),
+            created_at: r.get(5),
         }))
     }
 
@@ -223,7 +254,8 @@ impl Store {
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let rows = sqlx::query("SELECT time, actor, action, object, detail FROM audit ORDER BY id DESC LIMIT ?")
             .bind(limit)
-            .fetch_all(&self.readers).await?;
+            .fetch_all(&self.readers)
+            .await?;
         Ok(rows
             .into_iter()
             .map(|r| AuditEntry { time: r.get(0), actor: r.get(1), action: r.get(2), object: r.get(3), detail: r.get(4) })
@@ -241,7 +273,14 @@ fn alert(r: sqlx::sqlite::SqliteRow) -> AlertRow {
 
 fn score(r: sqlx::sqlite::SqliteRow) -> ScoreRow {
     ScoreRow {
-        score_id: r.get(0), call_id: r.get(1), scheme_id: r.get(2), clock: r.get(3), total: r.get(4),
-        agent_id: r.get(5), queue: r.get(6), created_at: r.get(7), body: r.get(8),
+        score_id: r.get(0),
+        call_id: r.get(1),
+        scheme_id: r.get(2),
+        clock: r.get(3),
+        total: r.get(4),
+        agent_id: r.get(5),
+        queue: r.get(6),
+        created_at: r.get(7),
+        body: r.get(8),
     }
 }

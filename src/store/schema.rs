@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::write::{run_writer, Job};
+use super::write::{Job, run_writer};
 use super::{StoreError, Write};
 
 /// Where and how the store is kept.

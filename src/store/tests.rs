@@ -1,6 +1,6 @@
 use super::*;
 use crate::conversation::{CallId, Role};
-use crate::event::{now_rfc3339, Call, Draft, EventBody, NewCall};
+use crate::event::{Call, Draft, EventBody, NewCall, now_rfc3339};
 
 async fn open(folder: &std::path::Path) -> Store {
     Store::open(&StoreConfig::new(folder)).await.unwrap()
@@ -77,7 +77,11 @@ async fn the_audit_trail_cannot_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let entry = AuditEntry {
-        time: now_rfc3339(), actor: "tok_a".into(), action: "token.create".into(), object: "tok_b".into(), detail: String::new(),
+        time: now_rfc3339(),
+        actor: "tok_a".into(),
+        action: "token.create".into(),
+        object: "tok_b".into(),
+        detail: String::new(),
     };
     store.write(vec![Write::Audit(entry.clone())]).await.unwrap();
     assert_eq!(store.audit(10).await.unwrap(), [entry]);

@@ -3,8 +3,8 @@
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::records::{AlertRow, AuditEntry, DocumentRow, FeedbackRow, IdempotentAnswer, ScoreRow, SuggestionRow};
 use super::StoreError;
+use super::records::{AlertRow, AuditEntry, DocumentRow, FeedbackRow, IdempotentAnswer, ScoreRow, SuggestionRow};
 use crate::access::TokenRecord;
 use crate::event::{Call, Event};
 
@@ -104,32 +104,56 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
         Write::Event(event) => apply_event(event, db).await,
         Write::Message { call_id, external_id, utterance_id, body } => {
             sqlx::query("INSERT INTO messages (call_id, external_id, utterance_id, body) VALUES (?, ?, ?, ?)")
-                .bind(call_id).bind(external_id).bind(utterance_id).bind(body)
-                .execute(db).await?;
+                .bind(call_id)
+                .bind(external_id)
+                .bind(utterance_id)
+                .bind(body)
+                .execute(db)
+                .await?;
             Ok(())
         }
         Write::Suggestion(row) => {
             sqlx::query("INSERT OR REPLACE INTO suggestions (suggestion_id, call_id, state, body) VALUES (?, ?, ?, ?)")
-                .bind(&row.suggestion_id).bind(&row.call_id).bind(&row.state).bind(&row.body)
-                .execute(db).await?;
+                .bind(&row.suggestion_id)
+                .bind(&row.call_id)
+                .bind(&row.state)
+                .bind(&row.body)
+                .execute(db)
+                .await?;
             Ok(())
         }
         Write::Feedback(row) => {
-            sqlx::query("INSERT OR IGNORE INTO suggestion_feedback (suggestion_id, action, actor, at, body) VALUES (?, ?, ?, ?, ?)")
-                .bind(&row.suggestion_id).bind(&row.action).bind(&row.actor).bind(&row.at).bind(&row.body)
-                .execute(db).await?;
+            sqlx::query(
+                "INSERT OR IGNORE INTO suggestion_feedback (suggestion_id, action, actor, at, body) VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(&row.suggestion_id)
+            .bind(&row.action)
+            .bind(&row.actor)
+            .bind(&row.at)
+            .bind(&row.body)
+            .execute(db)
+            .await?;
             Ok(())
         }
         Write::Alert(row) => {
             sqlx::query("INSERT OR REPLACE INTO alerts (alert_id, call_id, state, level, time, body) VALUES (?, ?, ?, ?, ?, ?)")
-                .bind(&row.alert_id).bind(&row.call_id).bind(&row.state).bind(&row.level).bind(&row.time).bind(&row.body)
-                .execute(db).await?;
+                .bind(&row.alert_id)
+                .bind(&row.call_id)
+                .bind(&row.state)
+                .bind(&row.level)
+                .bind(&row.time)
+                .bind(&row.body)
+                .execute(db)
+                .await?;
             Ok(())
         }
         Write::Document(row) => {
             sqlx::query("INSERT OR REPLACE INTO documents (document_id, changed_at, body) VALUES (?, ?, ?)")
-                .bind(&row.document_id).bind(&row.changed_at).bind(&row.body)
-                .execute(db).await?;
+                .bind(&row.document_id)
+                .bind(&row.changed_at)
+                .bind(&row.body)
+                .execute(db)
+                .await?;
             Ok(())
         }
         Write::PurgeDocument(id) => {
@@ -139,8 +163,11 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
         Write::Score(row) => apply_score(row, db).await,
         Write::Token(token) => {
             sqlx::query("INSERT OR REPLACE INTO tokens (token_id, secret_sha256, body) VALUES (?, ?, ?)")
-                .bind(&token.token_id).bind(&token.secret_sha256).bind(json(token)?)
-                .execute(db).await?;
+                .bind(&token.token_id)
+                .bind(&token.secret_sha256)
+                .bind(json(token)?)
+                .execute(db)
+                .await?;
             Ok(())
         }
         Write::Idempotent(row) => {
@@ -151,8 +178,13 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
         }
         Write::Audit(entry) => {
             sqlx::query("INSERT INTO audit (time, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)")
-                .bind(&entry.time).bind(&entry.actor).bind(&entry.action).bind(&entry.object).bind(&entry.detail)
-                .execute(db).await?;
+                .bind(&entry.time)
+                .bind(&entry.actor)
+                .bind(&entry.action)
+                .bind(&entry.object)
+                .bind(&entry.detail)
+                .execute(db)
+                .await?;
             Ok(())
         }
     }

@@ -10,8 +10,8 @@
 mod log;
 mod metric;
 
-pub use log::{init_logs, LogFormat};
-pub use metric::{install_metrics, MetricsError, MetricsHandle, METRICS};
+pub use log::{LogFormat, init_logs};
+pub use metric::{METRICS, MetricsError, MetricsHandle, install_metrics};
 
 #[cfg(test)]
 mod tests;

@@ -41,11 +41,21 @@ fn segmentation_keeps_positions_and_search_mode_adds_inner_words() {
 
 #[test]
 fn words_that_sound_alike_share_a_key() {
-    for (one, other) in [("退款", "退宽"), ("流量", "牛量"), ("发票", "花票"), ("知道", "资道"), ("账单", "脏当"), ("银行", "营行"), ("分期", "婚期")] {
+    for (one, other) in [
+        ("退款", "退宽"),
+        ("流量", "牛量"),
+        ("发票", "花票"),
+        ("知道", "资道"),
+        ("账单", "脏当"),
+        ("银行", "营行"),
+        ("分期", "婚期"),
+    ] {
         assert_eq!(phonetic::homophone_key(one), phonetic::homophone_key(other), "{one} {other}");
     }
     assert_ne!(phonetic::homophone_key("退款"), phonetic::homophone_key("话费"));
-    for (one, other) in [("receive", "recieve"), ("refund", "reffund"), ("night", "nite"), ("phone", "fone"), ("delivery", "dilivery")] {
+    for (one, other) in
+        [("receive", "recieve"), ("refund", "reffund"), ("night", "nite"), ("phone", "fone"), ("delivery", "dilivery")]
+    {
         assert_eq!(phonetic::metaphone(one), phonetic::metaphone(other), "{one} {other}");
     }
     assert_ne!(phonetic::metaphone("refund"), phonetic::metaphone("delivery"));
@@ -92,9 +102,36 @@ fn chinese_numbers_are_written_as_figures() {
 #[test]
 fn chinese_idioms_and_estimates_stay() {
     let texts = [
-        "等一下", "一起去", "三心二意", "十分满意", "一点也不好", "说一点", "三四个人", "十几万", "几十万", "二十来个", "十五六个", "千万不要", "万一丢了",
-        "三三两两", "十全十美", "周一到周五", "星期三", "有一次", "这两天", "百分百", "双十一活动", "第一次", "两个人", "一五一十", "十万火急", "一会儿",
-        "乱七八糟", "八九不离十", "三百九十九三盒", "",
+        "等一下",
+        "一起去",
+        "三心二意",
+        "十分满意",
+        "一点也不好",
+        "说一点",
+        "三四个人",
+        "十几万",
+        "几十万",
+        "二十来个",
+        "十五六个",
+        "千万不要",
+        "万一丢了",
+        "三三两两",
+        "十全十美",
+        "周一到周五",
+        "星期三",
+        "有一次",
+        "这两天",
+        "百分百",
+        "双十一活动",
+        "第一次",
+        "两个人",
+        "一五一十",
+        "十万火急",
+        "一会儿",
+        "乱七八糟",
+        "八九不离十",
+        "三百九十九三盒",
+        "",
     ];
     check_itn(Language::Zh, &texts.map(|text| (text, text)));
 }
@@ -134,8 +171,19 @@ fn english_numbers_are_written_as_figures() {
 #[test]
 fn english_words_stay() {
     let texts = [
-        "one of them", "no one told me", "I have one more thing", "second floor", "may I", "first of all", "it has been three weeks", "at home",
-        "for two people", "eight fifty one", "a point of order", "look at this dot", "",
+        "one of them",
+        "no one told me",
+        "I have one more thing",
+        "second floor",
+        "may I",
+        "first of all",
+        "it has been three weeks",
+        "at home",
+        "for two people",
+        "eight fifty one",
+        "a point of order",
+        "look at this dot",
+        "",
     ];
     check_itn(Language::En, &texts.map(|text| (text, text)));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::texture::{SpectrumGuard, Texture};
 use super::{VadConfig, VadError};
-use crate::audio::{level_db, MODEL_RATE_HZ};
+use crate::audio::{MODEL_RATE_HZ, level_db};
 use crate::conversation::TimeSpan;
 
 /// Samples of one decision: 16 ms at 16 kHz, what the detector's network takes.
@@ -286,8 +286,7 @@ impl SpeechDetector {
         match endpoint {
             Endpoint::MaxLength => {
                 let start_sample = open.start_sample + (end * FRAME_SAMPLES) as u64;
-                let mut next =
-                    Open { start_sample, samples: Vec::new(), frames: Vec::new(), lead_frames: 0, speech_frames: 0 };
+                let mut next = Open { start_sample, samples: Vec::new(), frames: Vec::new(), lead_frames: 0, speech_frames: 0 };
                 rest.for_each(|(frame, samples)| next.push(frame, samples));
                 self.open = Some(next);
                 events.push(VadEvent::Started { start_sample });

@@ -35,9 +35,7 @@ pub(crate) fn ring_tone(seconds: f32) -> Vec<f32> {
 
 /// North American ring-back: 440 + 480 Hz, two seconds on, four off.
 pub(crate) fn ring_tone_us(seconds: f32) -> Vec<f32> {
-    samples(seconds, |_, t| {
-        if t % 6.0 < 2.0 { 0.2 * ((TAU * 440.0 * t).sin() + (TAU * 480.0 * t).sin()) } else { 0.0 }
-    })
+    samples(seconds, |_, t| if t % 6.0 < 2.0 { 0.2 * ((TAU * 440.0 * t).sin() + (TAU * 480.0 * t).sin()) } else { 0.0 })
 }
 
 /// Random digits of DTMF (ITU-T Q.23): 120 ms on, 80 ms off.

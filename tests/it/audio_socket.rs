@@ -1,11 +1,11 @@
 //! The audio socket: a real sample call in, transcripts out; frames that cannot be used.
 
 use futures::{SinkExt, StreamExt};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::support::{pcm_8k, Service};
+use crate::support::{Service, pcm_8k};
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -45,7 +45,8 @@ fn types(frames: &[Value]) -> Vec<&str> {
 async fn audio_becomes_finals_marks_are_echoed_and_unknown_frames_do_no_harm() {
     let service = Service::start().await;
     let call_id = open(&service).await;
-    let mut socket = connect(&service, &call_id, json!({"type": "audio.start", "pace": "replay", "events": ["transcript.final"]})).await;
+    let mut socket =
+        connect(&service, &call_id, json!({"type": "audio.start", "pace": "replay", "events": ["transcript.final"]})).await;
     let audio = pcm_8k("zh-refund", 14);
     for frame in audio.chunks(3_200) {
         socket.send(Message::Binary(frame.to_vec().into())).await.unwrap();
@@ -58,7 +59,10 @@ async fn audio_becomes_finals_marks_are_echoed_and_unknown_frames_do_no_harm() {
     let (frames, code) = rest(socket).await;
     let kinds = types(&frames);
     assert_eq!(kinds[0], "audio.ready");
-    assert!(kinds.contains(&"transcript.final") && kinds.contains(&"audio.marked") && kinds.contains(&"audio.closed"), "{kinds:?}");
+    assert!(
+        kinds.contains(&"transcript.final") && kinds.contains(&"audio.marked") && kinds.contains(&"audio.closed"),
+        "{kinds:?}"
+    );
     assert_eq!(frames.iter().filter(|f| f["type"] == "error" && f["fatal"] == false).count(), 2);
     assert_eq!(code, Some(1000));
     let events = service.events(&call_id).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use zhiyin::app::App;
 use zhiyin::config::Settings;
 
-use crate::support::{home, settings, Service};
+use crate::support::{Service, home, settings};
 
 fn zhiyin(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_zhiyin")).args(arguments).output().unwrap()

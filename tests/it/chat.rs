@@ -78,7 +78,9 @@ async fn an_event_socket_resumes_where_it_was_told_and_closes_after_the_last_eve
 async fn an_event_stream_continues_behind_the_last_event_id() {
     let service = Service::start().await;
     let call_id = service.open_call(json!({"channel": "chat"})).await;
-    service.post(&format!("/api/v1/calls/{call_id}/messages"), json!({"role": "customer", "text": "我要投诉你们的服务态度"})).await;
+    service
+        .post(&format!("/api/v1/calls/{call_id}/messages"), json!({"role": "customer", "text": "我要投诉你们的服务态度"}))
+        .await;
     service.post(&format!("/api/v1/calls/{call_id}/end"), json!({})).await;
     service.wait_for(&call_id, "call.completed").await;
     let stream = service

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 struct Process {
     child: Child,
@@ -66,7 +66,8 @@ async fn what_was_acknowledged_survives_kill_9_and_the_call_ends_as_interrupted(
     let call_id = call["call_id"].as_str().unwrap().to_owned();
     let url = format!("{}/api/v1/calls/{call_id}/messages", first.base);
     for n in 0..5 {
-        let body = json!({"role": "customer", "text": format!("message number {n} about my bill"), "external_id": format!("m{n}")});
+        let body =
+            json!({"role": "customer", "text": format!("message number {n} about my bill"), "external_id": format!("m{n}")});
         assert!(post(&http, url.clone(), &token, body).await["utterance_id"].is_string());
     }
     let before = events(&http, &first.base, &token, &call_id).await;

@@ -1,8 +1,8 @@
 //! The six sample calls through the whole live flow, as `zhiyin demo` plays them.
 
-use zhiyin::app::{load_samples, play, PlayOptions};
+use zhiyin::app::{PlayOptions, load_samples, play};
 
-use crate::support::{home, Service};
+use crate::support::{Service, home};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_call_gives_a_transcript_a_suggestion_and_a_scorecard() {
@@ -48,7 +48,8 @@ fn unit_error_rate(reference: &str, events: &[serde_json::Value]) -> f64 {
         .collect();
     heard.sort_unstable();
     let heard: Vec<String> = heard.iter().flat_map(|(_, text)| units(text)).collect();
-    let said: Vec<String> = reference["turns"].as_array().unwrap().iter().flat_map(|t| units(t["text"].as_str().unwrap())).collect();
+    let said: Vec<String> =
+        reference["turns"].as_array().unwrap().iter().flat_map(|t| units(t["text"].as_str().unwrap())).collect();
     let mut row: Vec<usize> = (0..=heard.len()).collect();
     for (i, a) in said.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);

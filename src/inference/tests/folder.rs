@@ -43,7 +43,9 @@ fn missing_files_are_named_with_the_command_that_fetches_them() {
 
 #[test]
 fn damaged_files_are_refused() {
-    for (name, keep) in [("config.json", 20), ("tokenizer.json", 500), ("model.safetensors", 4000), ("model.safetensors", 3), ("heads.toml", 400)] {
+    for (name, keep) in
+        [("config.json", 20), ("tokenizer.json", 500), ("model.safetensors", 4000), ("model.safetensors", 3), ("heads.toml", 400)]
+    {
         let dir = copy();
         let path = dir.path().join(name);
         let bytes = fs::read(&path).expect("read");
@@ -78,8 +80,17 @@ fn contradictions_are_refused() {
 
 #[test]
 fn weights_must_be_numbers() {
-    let spec = HeadSpec { name: "own".into(), kind: HeadKind::Softmax, labels: ["a".to_owned(), "b".to_owned()].into(), temperature: 1.0, thresholds: vec![], version: "1".into() };
-    let refused = |spec: HeadSpec, weight: Vec<f32>, bias: Vec<f32>| matches!(Head::new(spec, weight, bias), Err(InferenceError::Mismatch { .. }));
+    let spec = HeadSpec {
+        name: "own".into(),
+        kind: HeadKind::Softmax,
+        labels: ["a".to_owned(), "b".to_owned()].into(),
+        temperature: 1.0,
+        thresholds: vec![],
+        version: "1".into(),
+    };
+    let refused = |spec: HeadSpec, weight: Vec<f32>, bias: Vec<f32>| {
+        matches!(Head::new(spec, weight, bias), Err(InferenceError::Mismatch { .. }))
+    };
     assert!(refused(spec.clone(), vec![f32::NAN; 4], vec![0.0; 2]));
     assert!(refused(spec.clone(), vec![1.0; 5], vec![0.0; 2]));
     assert!(refused(spec.clone(), vec![1.0; 4], vec![0.0; 3]));

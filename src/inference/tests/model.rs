@@ -61,7 +61,15 @@ fn labels_are_those_of_the_taxonomy() {
 
 #[test]
 fn a_batch_gives_what_single_texts_give() {
-    let texts = ["退款怎么还没到", "Where is my parcel?", "", "嗯", "我要投诉你们的服务态度，三天了没人理我，你们到底管不管", "yes please", "👍"];
+    let texts = [
+        "退款怎么还没到",
+        "Where is my parcel?",
+        "",
+        "嗯",
+        "我要投诉你们的服务态度，三天了没人理我，你们到底管不管",
+        "yes please",
+        "👍",
+    ];
     let singles: Vec<Encoding> = texts.iter().map(|t| encode(&[t], 512).remove(0)).collect();
     for budget in [1, 40, 4096] {
         assert_eq!(encode(&texts, budget), singles, "budget of {budget} tokens");
@@ -81,7 +89,17 @@ fn long_texts_are_cut_and_say_so() {
 
 #[test]
 fn odd_texts_are_encoded() {
-    let texts = ["", "\0\u{1}\u{7f}", "👩‍👩‍👧‍👦🏳️‍🌈", "\u{202e}abc\u{200b}\u{feff}", "ﷺ", "ｆｕｌｌ　ｗｉｄｔｈ", "[MASK][CLS][SEP]", "e\u{301}\u{301}\u{301}", "مرحبا שלום สวัสดี"];
+    let texts = [
+        "",
+        "\0\u{1}\u{7f}",
+        "👩‍👩‍👧‍👦🏳️‍🌈",
+        "\u{202e}abc\u{200b}\u{feff}",
+        "ﷺ",
+        "ｆｕｌｌ　ｗｉｄｔｈ",
+        "[MASK][CLS][SEP]",
+        "e\u{301}\u{301}\u{301}",
+        "مرحبا שלום สวัสดี",
+    ];
     for (text, encoding) in texts.iter().zip(encode(&texts, 512)) {
         let length = encoding.embedding.iter().map(|v| v * v).sum::<f32>();
         assert!((length - 1.0).abs() < 1e-4, "{text:?}: {length}");

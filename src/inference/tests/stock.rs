@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::cosine;
-use crate::inference::{Encoding, EncoderModel, Scratch};
+use crate::inference::{EncoderModel, Encoding, Scratch};
 
 const WORDS: [&str; 10] = ["refund", "parcel", "where", "is", "my", "退", "款", "card", "lost", "please"];
 const TEXTS: [&str; 3] = ["where is my parcel", "退 款 please", "card lost my card is lost where is my card please"];

@@ -49,7 +49,11 @@ fn selection_follows_kind_and_thresholds() {
 }
 
 fn punctuated(text: &str, tags: Vec<u16>, tokens: Vec<TokenSpan>) -> String {
-    let output = TokenOutput { spec: spec(HeadKind::Token, &["none", "comma", "stop", "question"], &[]), probabilities: vec![1.0; tags.len()], tags };
+    let output = TokenOutput {
+        spec: spec(HeadKind::Token, &["none", "comma", "stop", "question"], &[]),
+        probabilities: vec![1.0; tags.len()],
+        tags,
+    };
     Encoding {
         version: "test".into(),
         embedding: Vec::new(),

@@ -54,7 +54,11 @@ fn there_are_enough_articles_and_each_is_whole() {
     }
     for document in &documents {
         let content = &document.content;
-        assert!((4..=8).contains(&content.questions.len()) && content.category.is_some() && content.body.contains("## "), "{}", content.title);
+        assert!(
+            (4..=8).contains(&content.questions.len()) && content.category.is_some() && content.body.contains("## "),
+            "{}",
+            content.title
+        );
     }
     let ids: BTreeSet<_> = documents.iter().map(|document| document.document_id.clone()).collect();
     assert_eq!(ids.len(), documents.len());
@@ -116,7 +120,16 @@ fn english_questions_find_their_article() {
 #[test]
 fn unrelated_questions_share_little() {
     let queries = [
-        "退款多久到账", "宽带断网报修", "银行卡挂失", "出国漫游资费", "保险犹豫期退保", "发票抬头修改", "携号转网条件", "房贷提前还款", "投诉要找主管", "快递三天没更新",
+        "退款多久到账",
+        "宽带断网报修",
+        "银行卡挂失",
+        "出国漫游资费",
+        "保险犹豫期退保",
+        "发票抬头修改",
+        "携号转网条件",
+        "房贷提前还款",
+        "投诉要找主管",
+        "快递三天没更新",
     ];
     let results: Vec<BTreeSet<String>> =
         queries.iter().map(|query| search(query).into_iter().take(8).map(|hit| hit.title).collect()).collect();
@@ -134,9 +147,14 @@ fn unrelated_questions_share_little() {
 
 #[test]
 fn evidence_tells_answers_from_noise() {
-    let sure: Vec<f32> = ["退款多久到账", "怎么挂失银行卡", "how do I change my delivery address", "国际漫游怎么开通"].iter().map(|query| search(query)[0].score).collect();
-    let noise: Vec<f32> =
-        ["今天天气真好啊", "你吃饭了没有", "my cat likes fish", "给我讲个笑话", "没有了，谢谢你", "好的，再见"].iter().map(|query| search(query).first().map_or(0.0, |hit| hit.score)).collect();
+    let sure: Vec<f32> = ["退款多久到账", "怎么挂失银行卡", "how do I change my delivery address", "国际漫游怎么开通"]
+        .iter()
+        .map(|query| search(query)[0].score)
+        .collect();
+    let noise: Vec<f32> = ["今天天气真好啊", "你吃饭了没有", "my cat likes fish", "给我讲个笑话", "没有了，谢谢你", "好的，再见"]
+        .iter()
+        .map(|query| search(query).first().map_or(0.0, |hit| hit.score))
+        .collect();
     let (least, most) = (sure.iter().copied().fold(1.0, f32::min), noise.iter().copied().fold(0.0, f32::max));
     assert!(least > most + 0.1, "{sure:?} {noise:?}");
 }
@@ -148,7 +166,8 @@ fn every_listed_question_finds_its_article() {
     for document in &documents {
         for question in &document.content.questions {
             total += 1;
-            first += usize::from(search(question).first().is_some_and(|hit| Some(&hit.document_id) == document.document_id.as_ref()));
+            first +=
+                usize::from(search(question).first().is_some_and(|hit| Some(&hit.document_id) == document.document_id.as_ref()));
         }
     }
     assert!(first * 100 >= total * 95, "{first} of {total}");

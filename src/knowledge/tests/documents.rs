@@ -46,8 +46,14 @@ fn versions_are_compared_by_lines() {
     let mut history = History::create("doc_1", body("甲\n乙\n丙"), "e", now()).unwrap();
     history.revise(body("甲\n丁\n丙\n戊"), "e", now()).unwrap();
     let same = |line: &str| DiffLine::Same(line.into());
-    let expected =
-        vec![same("标题"), same("甲"), DiffLine::Removed("乙".into()), DiffLine::Added("丁".into()), same("丙"), DiffLine::Added("戊".into())];
+    let expected = vec![
+        same("标题"),
+        same("甲"),
+        DiffLine::Removed("乙".into()),
+        DiffLine::Added("丁".into()),
+        same("丙"),
+        DiffLine::Added("戊".into()),
+    ];
     assert_eq!(history.diff(1, 2).unwrap(), expected);
 }
 
@@ -108,12 +114,18 @@ proptest::proptest! {
 #[test]
 fn passages_keep_headings_and_tables() {
     let rows: String = (0..40).map(|row| format!("| 第{row}档套餐 | {row}元 |\n")).collect();
-    let body = format!("# 资费\n\n导语**重点**和[链接](https://e.org)。\n\n## 档位\n\n| 档位 | 价格 |\n| --- | --- |\n{rows}\n## 说明\n\n{}", "说明文字。".repeat(80));
+    let body = format!(
+        "# 资费\n\n导语**重点**和[链接](https://e.org)。\n\n## 档位\n\n| 档位 | 价格 |\n| --- | --- |\n{rows}\n## 说明\n\n{}",
+        "说明文字。".repeat(80)
+    );
     let passages = passages(&document("资费", &body), 400);
     assert!(passages.len() > 3);
     assert!(passages[0].text.contains("导语重点和链接。"));
     let tables: Vec<&Passage> = passages.iter().filter(|passage| passage.text.contains("元 |")).collect();
-    assert!(tables.len() > 1 && tables.iter().all(|passage| passage.text.contains("| 档位 | 价格 |")), "every part keeps the head");
+    assert!(
+        tables.len() > 1 && tables.iter().all(|passage| passage.text.contains("| 档位 | 价格 |")),
+        "every part keeps the head"
+    );
     assert_eq!(tables[1].headings, ["资费", "档位"]);
     assert!(passages.iter().all(|passage| width(&passage.text) <= 440));
     let all: String = passages.iter().map(|passage| passage.text.clone()).collect();
@@ -137,7 +149,8 @@ fn html_becomes_blocks() {
 
 #[test]
 fn files_are_imported() {
-    let markdown = "+++\nid = \"x\"\ntitle = \"T\"\nlanguage = \"en-GB\"\nquestions = [\"q\"]\nexpires_at = 2030-01-31\n+++\n# H\n\nbody\n";
+    let markdown =
+        "+++\nid = \"x\"\ntitle = \"T\"\nlanguage = \"en-GB\"\nquestions = [\"q\"]\nexpires_at = 2030-01-31\n+++\n# H\n\nbody\n";
     let imported = import(markdown.as_bytes(), "a.md", ImportFormat::Markdown).unwrap();
     let [only] = imported.documents.as_slice() else { panic!("{imported:?}") };
     assert_eq!(only.document_id, Some(document_id_of("x")));
@@ -147,12 +160,15 @@ fn files_are_imported() {
     let bare = import("# 只有标题\n\n正文".as_bytes(), "b.md", ImportFormat::Markdown).unwrap();
     assert_eq!(bare.documents[0].content.title, "只有标题");
 
-    let csv = import("\u{FEFF}question,answer,tags\n怎么退款,原路退回,退款;售后\n,没有问题\n".as_bytes(), "c.csv", ImportFormat::Csv).unwrap();
+    let csv =
+        import("\u{FEFF}question,answer,tags\n怎么退款,原路退回,退款;售后\n,没有问题\n".as_bytes(), "c.csv", ImportFormat::Csv)
+            .unwrap();
     assert_eq!((csv.documents.len(), csv.rejected.len()), (1, 1));
     assert_eq!((csv.documents[0].content.tags.len(), csv.documents[0].content.kind), (2, DocumentKind::Faq));
     assert!(csv.rejected[0].item.contains("row 3"));
 
-    let json = r#"[{"id":"n","title":"t","language":"en","body":"b"},{"title":"t"},{"title":"t","language":"en","body":"b","x":1}]"#;
+    let json =
+        r#"[{"id":"n","title":"t","language":"en","body":"b"},{"title":"t"},{"title":"t","language":"en","body":"b","x":1}]"#;
     let json = import(json.as_bytes(), "d.json", ImportFormat::Json).unwrap();
     assert_eq!((json.documents.len(), json.rejected.len()), (1, 2));
 

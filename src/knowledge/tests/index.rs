@@ -84,7 +84,10 @@ fn filters_and_validity_hold_for_words_and_vectors() {
     assert_eq!(found(&base).len(), 3);
     let filtered = |filters: Filters| found(&SearchRequest { filters, ..base.clone() });
     assert_eq!(filtered(Filters { queues: vec!["network".into()], ..Filters::default() }), ["Internet outage", "宽带断网报修"]);
-    assert_eq!(filtered(Filters { audience: vec!["customer".into()], ..Filters::default() }), ["Internet outage", "退款到账时间"]);
+    assert_eq!(
+        filtered(Filters { audience: vec!["customer".into()], ..Filters::default() }),
+        ["Internet outage", "退款到账时间"]
+    );
     assert_eq!(filtered(Filters { tags: vec!["退款".into()], ..Filters::default() }), ["退款到账时间"]);
     assert_eq!(found(&SearchRequest { languages: vec![Language::En], ..base.clone() }), ["Internet outage"]);
     for second in [999, 2000] {
@@ -96,12 +99,16 @@ fn filters_and_validity_hold_for_words_and_vectors() {
 #[test]
 fn phrases_and_negation_work_in_chinese() {
     let (_dir, index) = index(hybrid_config());
-    let documents =
-        [document("甲", "退款到账要三天"), document("乙", "到账以后再退款"), document("丙", "退款要审核")];
+    let documents = [document("甲", "退款到账要三天"), document("乙", "到账以后再退款"), document("丙", "退款要审核")];
     index.replace_all(&documents, Some(&embed)).unwrap();
     let found = |query: &str| {
-        let mut names: Vec<String> =
-            index.search(&SearchRequest::new(query), Some(&vector_of(query))).unwrap().passages.into_iter().map(|hit| hit.title).collect();
+        let mut names: Vec<String> = index
+            .search(&SearchRequest::new(query), Some(&vector_of(query)))
+            .unwrap()
+            .passages
+            .into_iter()
+            .map(|hit| hit.title)
+            .collect();
         names.sort();
         names
     };
@@ -237,11 +244,17 @@ fn searches_that_make_no_sense_are_refused() {
 fn rankings_are_fused_as_documented() {
     use super::super::fusion::fuse;
     let (lexical, dense) = ([(1, 0.9), (2, 0.5)], [(2, 0.8), (3, 0.7)]);
-    let order = |fusion| fuse(fusion, Some(&lexical), Some(&dense)).into_iter().map(|(key, f)| (key, f.parts.fused.unwrap())).collect::<Vec<_>>();
+    let order = |fusion| {
+        fuse(fusion, Some(&lexical), Some(&dense)).into_iter().map(|(key, f)| (key, f.parts.fused.unwrap())).collect::<Vec<_>>()
+    };
     let weighted = order(Fusion::Weighted { lexical: 1.0, dense: 1.0 });
     assert_eq!(weighted.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [2, 1, 3]);
     assert!((weighted[0].1 - 0.65).abs() < 1e-6 && (weighted[1].1 - 0.45).abs() < 1e-6);
     let rrf = order(Fusion::Rrf { k: 60.0 });
     assert!(rrf[0].0 == 2 && (rrf[0].1 - (1.0 / 62.0 + 1.0 / 61.0) * 61.0 / 2.0).abs() < 1e-6);
-    assert_eq!(fuse(Fusion::Rrf { k: 60.0 }, Some(&lexical), None)[0].1.parts.fused, Some(0.9), "one part alone keeps its scores");
+    assert_eq!(
+        fuse(Fusion::Rrf { k: 60.0 }, Some(&lexical), None)[0].1.parts.fused,
+        Some(0.9),
+        "one part alone keeps its scores"
+    );
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
-    CountRequest, CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeVectorParamsBuilder, FieldIndexOperations, Filter,
-    HnswIndexConfig, NamedQuery, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct,
-    QueryEnum, SearchRequest, UpdateOperation, WalOptions, WithPayloadInterface,
+    CountRequest, CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeVectorParamsBuilder, FieldIndexOperations,
+    Filter, HnswIndexConfig, NamedQuery, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, SearchRequest, UpdateOperation, WalOptions, WithPayloadInterface,
 };
 
 use super::{INTEGER_FIELDS, KEYWORD_FIELDS, VectorFilter, VectorHit, VectorIndex, VectorPoint, bits_of, passage_id_of, payload};

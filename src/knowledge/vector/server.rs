@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DeletePointsBuilder, Distance, FieldType,
-    Filter, PointId, PointStruct, QueryPointsBuilder, Range, UpsertPointsBuilder, VectorParamsBuilder, point_id::PointIdOptions,
+    Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DeletePointsBuilder, Distance,
+    FieldType, Filter, PointId, PointStruct, QueryPointsBuilder, Range, UpsertPointsBuilder, VectorParamsBuilder,
+    point_id::PointIdOptions,
 };
 use qdrant_client::{Payload, Qdrant, QdrantError};
 
@@ -41,7 +42,8 @@ impl ServerVectors {
     /// [`KnowledgeError::Vector`] for an address that is none.
     pub fn connect(config: &QdrantConfig, dimension: usize) -> Result<Self> {
         let write_limit = Duration::from_millis(config.timeout_ms.max(1)) * WRITE_FACTOR;
-        let mut builder = Qdrant::from_url(&config.url).timeout(write_limit).connect_timeout(write_limit.min(Duration::from_secs(5)));
+        let mut builder =
+            Qdrant::from_url(&config.url).timeout(write_limit).connect_timeout(write_limit.min(Duration::from_secs(5)));
         if let Some(key) = &config.api_key {
             builder = builder.api_key(key.clone());
         }
@@ -139,7 +141,10 @@ impl VectorIndex for ServerVectors {
                 list.push(PointStruct::new(uuid_text(bits_of(&point.passage_id)?), point.vector.clone(), payload));
             }
             let (client, name) = (self.client.clone(), self.config.collection.clone());
-            self.wait(self.write_limit(), async move { client.upsert_points(UpsertPointsBuilder::new(name, list).wait(true)).await })?;
+            self.wait(
+                self.write_limit(),
+                async move { client.upsert_points(UpsertPointsBuilder::new(name, list).wait(true)).await },
+            )?;
         }
         Ok(())
     }
@@ -166,7 +171,8 @@ impl VectorIndex for ServerVectors {
             .filter(server_filter(filter))
             .with_payload(false);
         let client = self.client.clone();
-        let answer = self.wait(Duration::from_millis(self.config.timeout_ms.max(1)), async move { client.query(request).await })?;
+        let answer =
+            self.wait(Duration::from_millis(self.config.timeout_ms.max(1)), async move { client.query(request).await })?;
         Ok(answer
             .result
             .into_iter()
@@ -177,7 +183,8 @@ impl VectorIndex for ServerVectors {
     fn count(&self) -> Result<usize> {
         self.ensure_collection()?;
         let (client, name) = (self.client.clone(), self.config.collection.clone());
-        let answer = self.wait(self.write_limit(), async move { client.count(CountPointsBuilder::new(name).exact(true)).await })?;
+        let answer =
+            self.wait(self.write_limit(), async move { client.count(CountPointsBuilder::new(name).exact(true)).await })?;
         Ok(answer.result.map_or(0, |result| usize::try_from(result.count).unwrap_or(usize::MAX)))
     }
 

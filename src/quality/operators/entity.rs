@@ -31,7 +31,9 @@ impl EntityOp {
         fields.require("type", report);
         let kind = fields.text("type", report)?.to_owned();
         let owned = |key: &str, report: &mut Report| fields.text(key, report).map(str::to_owned);
-        let matches = fields.text("matches", report).and_then(|pattern| super::regex::compile(pattern, false, &fields.at("matches"), report));
+        let matches = fields
+            .text("matches", report)
+            .and_then(|pattern| super::regex::compile(pattern, false, &fields.at("matches"), report));
         Some(Self {
             kind,
             equals: owned("equals", report).map(|t| fold_text(&t)),
@@ -67,7 +69,10 @@ impl EntityOp {
             && Ratio::of_f64(entity.score).is_some_and(|score| score >= self.min_score)
             && self.equals.as_ref().is_none_or(|e| *e == value)
             && self.one_of.as_ref().is_none_or(|list| list.contains(&value))
-            && self.matches.as_ref().is_none_or(|re| re.is_match(fold_for_regex(&entity.value).as_deref().unwrap_or(&entity.value)))
+            && self
+                .matches
+                .as_ref()
+                .is_none_or(|re| re.is_match(fold_for_regex(&entity.value).as_deref().unwrap_or(&entity.value)))
             && self.equals_meta.as_ref().is_none_or(|key| meta(key) == Some(true))
             && self.differs_meta.as_ref().is_none_or(|key| meta(key) == Some(false))
     }

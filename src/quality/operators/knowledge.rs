@@ -7,8 +7,8 @@ use super::similar::{best, read_score};
 use super::{Outcome, plain, whole};
 use crate::conversation::Role;
 use crate::quality::fields::{Fields, Report};
-use crate::quality::models::Article;
 use crate::quality::model::Span;
+use crate::quality::models::Article;
 use crate::quality::sentence::View;
 use crate::quality::source::Spot;
 use crate::quality::value::UnitValue;
@@ -87,7 +87,8 @@ impl Knowledge {
     }
 
     fn concerns(&self, article: &Article) -> bool {
-        self.article.as_ref().is_some_and(|id| *id == article.id) || self.category.as_ref().is_some_and(|c| *c == article.category)
+        self.article.as_ref().is_some_and(|id| *id == article.id)
+            || self.category.as_ref().is_some_and(|c| *c == article.category)
     }
 
     fn is_right(

@@ -14,9 +14,33 @@ pub(crate) const EMOTIONS: [&str; 8] =
 
 /// Conduct, dialogue acts, and labels that only an operator of the service can train.
 pub(crate) const LABELS: [&str; 27] = [
-    "polite", "impolite", "empathy", "apology", "promise", "abuse", "sarcasm", "complaint_threat", "media_threat",
-    "asks_supervisor", "greet", "thank", "apologise", "comfort", "confirm", "reject", "ask", "inform", "instruct", "hold",
-    "close", "backchannel", "other", "high_risk", "doubts_attitude", "internal_complaint", "dead_air_filler",
+    "polite",
+    "impolite",
+    "empathy",
+    "apology",
+    "promise",
+    "abuse",
+    "sarcasm",
+    "complaint_threat",
+    "media_threat",
+    "asks_supervisor",
+    "greet",
+    "thank",
+    "apologise",
+    "comfort",
+    "confirm",
+    "reject",
+    "ask",
+    "inform",
+    "instruct",
+    "hold",
+    "close",
+    "backchannel",
+    "other",
+    "high_risk",
+    "doubts_attitude",
+    "internal_complaint",
+    "dead_air_filler",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +73,11 @@ impl Labels {
             "emotion" => Field::Emotion,
             _ => Field::Label,
         };
-        let allowed: &[&str] =
-            if field == Field::Intent { &["any", "all", "none", "min_score", "top"] } else { &["any", "all", "none", "min_score"] };
+        let allowed: &[&str] = if field == Field::Intent {
+            &["any", "all", "none", "min_score", "top"]
+        } else {
+            &["any", "all", "none", "min_score"]
+        };
         let fields = Fields::new(json, pointer, allowed, report)?;
         let modes = [("any", Mode::Any), ("all", Mode::All), ("none", Mode::None)];
         let given: Vec<_> = modes.into_iter().filter(|(key, _)| fields.has(key)).collect();
@@ -67,7 +94,12 @@ impl Labels {
         };
         for (i, name) in names.iter().enumerate().filter(|(_, n)| !known.is_empty() && !known.contains(&n.as_str())) {
             let place = format!("{}/{i}", fields.at(key));
-            report.warn(&place, "unknown_label", format!("no shipped model gives \"{name}\""), did_you_mean(name, known.iter().copied()));
+            report.warn(
+                &place,
+                "unknown_label",
+                format!("no shipped model gives \"{name}\""),
+                did_you_mean(name, known.iter().copied()),
+            );
         }
         let half = Ratio::new(1, 2).unwrap_or(Ratio::ZERO);
         Some(Self {
@@ -90,9 +122,7 @@ impl Labels {
                 .intents
                 .as_ref()
                 .map(|list| list.iter().take(self.top).filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect()),
-            Field::Emotion => {
-                turn.emotion.as_ref().map(|e| if enough(e.score) { vec![e.name.as_str()] } else { Vec::new() })
-            }
+            Field::Emotion => turn.emotion.as_ref().map(|e| if enough(e.score) { vec![e.name.as_str()] } else { Vec::new() }),
             Field::Label => {
                 turn.labels.as_ref().map(|list| list.iter().filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect())
             }

@@ -72,13 +72,17 @@ impl Measure {
         if !view.ended {
             let grows = matches!(
                 self.metric,
-                Metric::Sentences | Metric::Chars | Metric::Words | Metric::SpeakerChanges | Metric::TalkMs
-                    | Metric::HoldMs | Metric::HoldCount | Metric::CallMs
+                Metric::Sentences
+                    | Metric::Chars
+                    | Metric::Words
+                    | Metric::SpeakerChanges
+                    | Metric::TalkMs
+                    | Metric::HoldMs
+                    | Metric::HoldCount
+                    | Metric::CallMs
             );
-            let crossed = grows
-                && whole_call
-                && self.value.only_lower()
-                && self.measure(members, view).is_some_and(|v| self.value.hold(v));
+            let crossed =
+                grows && whole_call && self.value.only_lower() && self.measure(members, view).is_some_and(|v| self.value.hold(v));
             return (if crossed { Value::True } else { Value::Pending }, Vec::new());
         }
         let value = self.measure(members, view).map_or(Value::Na, |v| Value::of(self.value.hold(v)));

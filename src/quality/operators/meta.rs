@@ -15,8 +15,19 @@ use crate::quality::value::Value;
 
 /// Built-in fields, asked as `conversation.NAME`.
 const BUILT_IN: [&str; 13] = [
-    "id", "channel", "language", "direction", "queue", "agent_id", "team", "started_at", "audio", "answered_ms",
-    "duration_ms", "hangup_by", "turns",
+    "id",
+    "channel",
+    "language",
+    "direction",
+    "queue",
+    "agent_id",
+    "team",
+    "started_at",
+    "audio",
+    "answered_ms",
+    "duration_ms",
+    "hangup_by",
+    "turns",
 ];
 
 #[derive(Clone, Debug)]
@@ -34,13 +45,18 @@ pub(crate) struct Meta {
 
 impl Meta {
     pub(crate) fn read(json: &Json, pointer: &str, report: &mut Report) -> Option<Self> {
-        let allowed =
-            ["key", "eq", "ne", "in", "not_in", "contains", "matches", "gt", "ge", "lt", "le", "exists"];
+        let allowed = ["key", "eq", "ne", "in", "not_in", "contains", "matches", "gt", "ge", "lt", "le", "exists"];
         let fields = Fields::new(json, pointer, &allowed, report)?;
         fields.require("key", report);
         let key = fields.text("key", report)?.to_owned();
         if fields.map.len() == 1 {
-            report.push(pointer, Spot::Value, "missing_field", "give at least one test, for example `exists = true`".into(), None);
+            report.push(
+                pointer,
+                Spot::Value,
+                "missing_field",
+                "give at least one test, for example `exists = true`".into(),
+                None,
+            );
         }
         if let Some(name) = key.strip_prefix("conversation.").filter(|n| !BUILT_IN.contains(n)) {
             let message = format!("\"{name}\" is not a field of a conversation");
@@ -60,7 +76,10 @@ impl Meta {
         let (eq, ne) = (scalar("eq"), scalar("ne"));
         let mut list = |name: &str| match fields.get(name)? {
             Json::Array(list) if !list.is_empty() => Some(
-                list.iter().enumerate().filter_map(|(i, v)| read_scalar(v, &format!("{}/{i}", fields.at(name)), report)).collect(),
+                list.iter()
+                    .enumerate()
+                    .filter_map(|(i, v)| read_scalar(v, &format!("{}/{i}", fields.at(name)), report))
+                    .collect(),
             ),
             _ => {
                 report.bad(&fields.at(name), "a list that is not empty is expected here".into());

@@ -2,8 +2,8 @@
 //! window once.
 
 pub(crate) mod ask;
-pub(crate) mod energy;
 pub(crate) mod ends;
+pub(crate) mod energy;
 pub(crate) mod entity;
 pub(crate) mod flow;
 pub(crate) mod interrupt;
@@ -33,8 +33,26 @@ use crate::conversation::{AudioLayout, Channel};
 
 /// Keys of all operators.
 pub(crate) const NAMES: [&str; 20] = [
-    "keyword", "regex", "pattern", "similar", "repeat", "entity", "silence", "rate", "interrupt", "speaker", "hangup",
-    "answer", "measure", "energy", "intent", "emotion", "label", "trend", "meta", "knowledge",
+    "keyword",
+    "regex",
+    "pattern",
+    "similar",
+    "repeat",
+    "entity",
+    "silence",
+    "rate",
+    "interrupt",
+    "speaker",
+    "hangup",
+    "answer",
+    "measure",
+    "energy",
+    "intent",
+    "emotion",
+    "label",
+    "trend",
+    "meta",
+    "knowledge",
 ];
 /// Operators over other conditions and over language models.
 pub(crate) const MORE_NAMES: [&str; 2] = ["flow", "ask"];
@@ -113,7 +131,13 @@ impl Operator {
         match self {
             Self::Rate(rate) => rate.average,
             Self::Energy(energy) => energy.is_span(),
-            Self::Hangup(_) | Self::Answer(_) | Self::Measure(_) | Self::Trend(_) | Self::Meta(_) | Self::Flow(_) | Self::Ask(_) => true,
+            Self::Hangup(_)
+            | Self::Answer(_)
+            | Self::Measure(_)
+            | Self::Trend(_)
+            | Self::Meta(_)
+            | Self::Flow(_)
+            | Self::Ask(_) => true,
             _ => false,
         }
     }
@@ -184,10 +208,8 @@ impl Unit<'_> {
     /// Its text as it stands, joined with line feeds.
     pub(crate) fn text(&self, view: &View) -> String {
         let parts = self.parts(view);
-        let texts: Vec<String> = parts
-            .iter()
-            .map(|p| view.sentence(p.turn).text().chars().skip(p.start).take(p.end - p.start).collect())
-            .collect();
+        let texts: Vec<String> =
+            parts.iter().map(|p| view.sentence(p.turn).text().chars().skip(p.start).take(p.end - p.start).collect()).collect();
         texts.join("\n")
     }
 

@@ -16,7 +16,9 @@ const MAX_PATTERNS: usize = 200;
 enum Item {
     /// Alternatives, each a run of tokens.
     Literals(Vec<Vec<Piece>>),
-    Number { int: bool },
+    Number {
+        int: bool,
+    },
 }
 
 /// A token of a literal; `*` stands for any rest or part of a Latin word.
@@ -122,7 +124,9 @@ fn piece(word: &str) -> Result<Source, String> {
     match word {
         "[num]" => Ok(Source::Item(Item::Number { int: false })),
         "[int]" => Ok(Source::Item(Item::Number { int: true })),
-        _ if word.starts_with(['[', '}', ']']) => Err(format!("`{word}` is no item; known are literals, {{lists}}, [num], [int]")),
+        _ if word.starts_with(['[', '}', ']']) => {
+            Err(format!("`{word}` is no item; known are literals, {{lists}}, [num], [int]"))
+        }
         _ => Ok(Source::Item(Item::Literals(vec![literal(word)?]))),
     }
 }

@@ -188,7 +188,13 @@ impl Excuse {
             fields.texts(key, report).unwrap_or_default().iter().map(|t| Phrase::new(t, false)).collect()
         };
         if !fields.has("before") && !fields.has("after") {
-            report.push(pointer, crate::quality::source::Spot::Value, "missing_field", "give `before` or `after` phrases".into(), None);
+            report.push(
+                pointer,
+                crate::quality::source::Spot::Value,
+                "missing_field",
+                "give `before` or `after` phrases".into(),
+                None,
+            );
         }
         Some(Self {
             before: phrases("before", report),

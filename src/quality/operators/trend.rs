@@ -38,8 +38,7 @@ impl Trend {
         if members.is_empty() {
             return (Value::False, Vec::new());
         }
-        let measured: Vec<(usize, Ratio)> =
-            members.iter().filter_map(|m| valence(view.sentence(*m)).map(|v| (*m, v))).collect();
+        let measured: Vec<(usize, Ratio)> = members.iter().filter_map(|m| valence(view.sentence(*m)).map(|v| (*m, v))).collect();
         let values: Vec<Ratio> = measured.iter().map(|(_, v)| *v).collect();
         match &self.mode {
             Mode::Streak(bounds, length) => streak(&measured, bounds, *length, view),

@@ -18,10 +18,17 @@ fn a_mistake_is_shown_with_line_column_and_the_nearest_name() {
         [rule.conditions.refund]\nkeyword = { any = [\"退款\"] }\n[rule.conditions.done]\nkeywrd = { any = [\"好\"] }\n";
     let found = problems(text);
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(shown.iter().any(|s| s.starts_with("rules/refund.toml:4:9 /when unknown_id: \"refnd\"")
-        && s.ends_with("did you mean \"refund\"?")), "{shown:?}");
-    assert!(shown.iter().any(|s| s.starts_with("rules/refund.toml:8:1 /conditions/done/keywrd unknown_field")
-        && s.ends_with("did you mean \"keyword\"?")), "{shown:?}");
+    assert!(
+        shown.iter().any(
+            |s| s.starts_with("rules/refund.toml:4:9 /when unknown_id: \"refnd\"") && s.ends_with("did you mean \"refund\"?")
+        ),
+        "{shown:?}"
+    );
+    assert!(
+        shown.iter().any(|s| s.starts_with("rules/refund.toml:8:1 /conditions/done/keywrd unknown_field")
+            && s.ends_with("did you mean \"keyword\"?")),
+        "{shown:?}"
+    );
 }
 
 #[test]
@@ -40,13 +47,22 @@ fn every_problem_is_reported_at_its_place() {
         ("conditions.a.pattern.any = [\"a ~x b\"]", ("bad_pattern", "/conditions/a/pattern/any/0")),
         ("conditions.a = { sentences = [0, 1], keyword.any = [\"x\"] }", ("bad_position", "/conditions/a/sentences")),
         ("conditions.a = { time = { first_pct = 120 }, keyword.any = [\"x\"] }", ("empty_window", "/conditions/a/time")),
-        ("conditions.a = { time = { first_ms = 1, last_ms = 2 }, keyword.any = [\"x\"] }", ("range_contradiction", "/conditions/a/time")),
-        ("conditions.a = { time = { within_ms = 5 }, keyword.any = [\"x\"] }", ("range_contradiction", "/conditions/a/time/within_ms")),
+        (
+            "conditions.a = { time = { first_ms = 1, last_ms = 2 }, keyword.any = [\"x\"] }",
+            ("range_contradiction", "/conditions/a/time"),
+        ),
+        (
+            "conditions.a = { time = { within_ms = 5 }, keyword.any = [\"x\"] }",
+            ("range_contradiction", "/conditions/a/time/within_ms"),
+        ),
         ("conditions.a = { ops.x.keyword.any = [\"x\"], ops.y.hangup.by = \"agent\" }", ("mixed_grain", "/conditions/a")),
         ("conditions.a = { scope = \"clause\", silence.gap_ms.gt = 1 }", ("bad_scope", "/conditions/a/scope")),
         ("conditions.a = { scope = \"window\", need = 2, keyword.any = [\"x\"] }", ("bad_scope", "/conditions/a/scope")),
         ("conditions.a = { role = \"agnt\", keyword.any = [\"x\"] }", ("bad_value", "/conditions/a/role")),
-        ("conditions.a = { anchor = { of = \"b\", where = \"after\" }, keyword.any = [\"x\"] }", ("unknown_id", "/conditions/a/anchor/of")),
+        (
+            "conditions.a = { anchor = { of = \"b\", where = \"after\" }, keyword.any = [\"x\"] }",
+            ("unknown_id", "/conditions/a/anchor/of"),
+        ),
         ("conditions.a.flow.steps = [\"b\"]", ("unknown_id", "/conditions/a/flow/steps/0")),
         ("evidence = [\"z\"]\nconditions.a.keyword.any = [\"x\"]", ("unknown_id", "/evidence/0")),
         ("conditions.a.keyword.any = [\"x\"]\nlive.deadline_ms = -1", ("bad_value", "/live/deadline_ms")),
@@ -67,7 +83,8 @@ fn circles_are_printed_and_expressions_are_bounded() {
         conditions.b.flow.steps = [\"a\"]";
     assert_eq!(codes(conditions), [("anchor_cycle".to_owned(), "/conditions/a/anchor/of".to_owned())]);
     let deep = format!("{}a{}", "(".repeat(40), ")".repeat(40));
-    let found = RuleFile::parse_toml("r", &format!("[[rule]]\nid=\"r\"\nwhen=\"{deep}\"\nconditions.a.keyword.any=[\"x\"]")).unwrap_err();
+    let found =
+        RuleFile::parse_toml("r", &format!("[[rule]]\nid=\"r\"\nwhen=\"{deep}\"\nconditions.a.keyword.any=[\"x\"]")).unwrap_err();
     assert_eq!(found[0].code, "limit");
     assert_eq!(problems("rule = [")[0].code, "toml_syntax");
     let twice = "[[rule]]\nid=\"r\"\nwhen=\"a\"\nconditions.a.keyword.any=[\"x\"]\n".repeat(2);

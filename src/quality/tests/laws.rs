@@ -78,7 +78,14 @@ fn check_laws(rule: &Json, conversation: &Conversation, models: &Models) -> Resu
         let (state, provisional) = states[0];
         let timer = by_timer(rule) && last_start.is_none_or(|s| at > s);
         if state != RuleState::Pending && !provisional && !timer {
-            prop_assert_eq!(state, batch[0].state, "law 2 at {} ms: {}\n{}", at, rule, serde_json::to_string(conversation).unwrap());
+            prop_assert_eq!(
+                state,
+                batch[0].state,
+                "law 2 at {} ms: {}\n{}",
+                at,
+                rule,
+                serde_json::to_string(conversation).unwrap()
+            );
         }
     }
     Ok(())
@@ -88,7 +95,8 @@ fn check_laws(rule: &Json, conversation: &Conversation, models: &Models) -> Resu
 fn the_laws_hold_for_every_vector() {
     for line in VECTORS.lines() {
         let vector: conformance::Vector = serde_json::from_str(line).unwrap();
-        check_laws(&vector.rule, &vector.conversation, &vector.fixtures.models()).unwrap_or_else(|e| panic!("{}: {e}", vector.id));
+        check_laws(&vector.rule, &vector.conversation, &vector.fixtures.models())
+            .unwrap_or_else(|e| panic!("{}: {e}", vector.id));
     }
 }
 
@@ -175,12 +183,27 @@ fn operator() -> impl Strategy<Value = Json> {
 
 fn window() -> impl Strategy<Value = Json> {
     let sentences = vec![
-        json!(null), json!(null), json!(null), json!([1, 1]), json!([1, 3]), json!([2, 4]), json!([-1, -1]), json!([-3, -2]),
-        json!([2, -1]), json!([0, 2]), json!([2, -2]),
+        json!(null),
+        json!(null),
+        json!(null),
+        json!([1, 1]),
+        json!([1, 3]),
+        json!([2, 4]),
+        json!([-1, -1]),
+        json!([-3, -2]),
+        json!([2, -1]),
+        json!([0, 2]),
+        json!([2, -2]),
     ];
     let times = vec![
-        json!(null), json!(null), json!(null), json!({"first_ms": 8000}), json!({"from_ms": 3000, "to_ms": 12000}),
-        json!({"last_ms": 6000}), json!({"first_pct": 50}), json!({"from_ms": 2000}),
+        json!(null),
+        json!(null),
+        json!(null),
+        json!({"first_ms": 8000}),
+        json!({"from_ms": 3000, "to_ms": 12000}),
+        json!({"last_ms": 6000}),
+        json!({"first_pct": 50}),
+        json!({"from_ms": 2000}),
     ];
     let roles = vec![json!(null), json!("agent"), json!("customer"), json!(["agent", "bot"])];
     let needs = vec![json!(null), json!(null), json!(2), json!("all")];

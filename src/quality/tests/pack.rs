@@ -53,7 +53,10 @@ fn every_delivered_scheme_knows_its_rules_and_scores() {
     let set = RuleSet::compile(delivered());
     let calls = [
         ("zh", dialogue("agent 您好，云朵商城，我是小林。\ncustomer 退款没到。\nagent 这个不归我管，你自己看。")),
-        ("en", dialogue("agent Hello, this is Priya from Maple Home.\ncustomer Where is my refund?\nagent That's not my problem.")),
+        (
+            "en",
+            dialogue("agent Hello, this is Priya from Maple Home.\ncustomer Where is my refund?\nagent That's not my problem."),
+        ),
     ];
     for file in files("schemes") {
         let text = std::fs::read_to_string(&file).unwrap();

@@ -86,12 +86,22 @@ fn agent(text: &str, start: i64, end: i64) -> Turn {
 
 #[test]
 fn a_late_greeting_alerts_at_its_deadline_and_stays() {
-    let rule = rule("!greet", "level = \"serious\"\nconditions.greet = { role = \"agent\", time = { first_ms = 20000 }, keyword.any = [\"您好\"] }");
-    let mut live = LiveEvaluator::new(Arc::new(RuleSet::compile(vec![rule])), &Conversation { id: "c".into(), ..Conversation::default() }, Models::default());
+    let rule = rule(
+        "!greet",
+        "level = \"serious\"\nconditions.greet = { role = \"agent\", time = { first_ms = 20000 }, keyword.any = [\"您好\"] }",
+    );
+    let mut live = LiveEvaluator::new(
+        Arc::new(RuleSet::compile(vec![rule])),
+        &Conversation { id: "c".into(), ..Conversation::default() },
+        Models::default(),
+    );
     assert_eq!(live.final_turn("u1", agent("请讲", 1_000, 3_000), true), []);
     assert_eq!(live.advance_clock(19_999), []);
     let change = live.advance_clock(20_000).remove(0);
-    assert_eq!((change.state, change.alert, change.settled, change.level, change.at_ms), (RuleState::Hit, true, true, "critical", 20_000));
+    assert_eq!(
+        (change.state, change.alert, change.settled, change.level, change.at_ms),
+        (RuleState::Hit, true, true, "critical", 20_000)
+    );
     live.final_turn("u2", agent("您好", 24_000, 26_000), true);
     let (results, changes) = live.end(Some(30_000), None);
     assert_eq!(results[0].state, RuleState::Hit);

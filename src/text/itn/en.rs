@@ -13,9 +13,8 @@ struct Word {
 /// What a rule wrote and over how many words.
 type Written = Option<(usize, String)>;
 
-const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
-];
+const MONTHS: [&str; 12] =
+    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 /// Words behind which "eight thirty" is a time of day.
 const TIME_CUES: [&str; 12] =
     ["at", "by", "around", "before", "after", "until", "till", "since", "from", "about", "past", "tomorrow"];
@@ -29,7 +28,21 @@ pub(super) fn rewrite(out: &mut Rewriter<'_>) {
         let reach = (at + 1..words.len()).find(|next| !joined(out.chars, &words, *next)).unwrap_or(words.len());
         let texts: Vec<&str> = words[at..reach].iter().map(|word| word.text.as_str()).collect();
         let previous = (at > 0 && joined(out.chars, &words, at)).then(|| words[at - 1].text.as_str());
-        let rules = [email, date, minutes_to, clock, range, money, percent, year_rule, decimal, digits, hour_and_minutes, ordinal_rule, plain];
+        let rules = [
+            email,
+            date,
+            minutes_to,
+            clock,
+            range,
+            money,
+            percent,
+            year_rule,
+            decimal,
+            digits,
+            hour_and_minutes,
+            ordinal_rule,
+            plain,
+        ];
         match rules.iter().find_map(|rule| rule(&texts, previous)) {
             Some((used, text)) => {
                 let (start, end) = (words[at].start, words[at + used - 1].end);
@@ -126,7 +139,8 @@ fn date(words: &[&str], _: Option<&str>) -> Written {
     if MONTHS.contains(words.first()?) {
         let rest = words.get(1..)?;
         let the = usize::from(rest.first() == Some(&"the"));
-        if words[0] != "may" && the == 0
+        if words[0] != "may"
+            && the == 0
             && let Some(year) = year(rest)
         {
             return Some((1 + year.words, format!("{} {}", words[0], year.value)));
@@ -172,7 +186,8 @@ fn clock(words: &[&str], previous: Option<&str>) -> Written {
     };
     let (mark_used, mark) = half_of_day(rest.get(o_clock..).unwrap_or_default());
     let cued = minute.is_some_and(|minute| minute.value >= 5) && previous.is_some_and(|word| TIME_CUES.contains(&word));
-    let unit_follows = matches!(rest.first(), Some(&("dollars" | "percent" | "hundred" | "thousand" | "people" | "days" | "minutes")));
+    let unit_follows =
+        matches!(rest.first(), Some(&("dollars" | "percent" | "hundred" | "thousand" | "people" | "days" | "minutes")));
     if o_clock + mark_used == 0 && (!cued || unit_follows) {
         return None;
     }
@@ -280,7 +295,9 @@ fn money(words: &[&str], _: Option<&str>) -> Written {
     let and = usize::from(words.get(unit) == Some(&"and"));
     let cents = words.get(unit + and..).and_then(below_100);
     match cents {
-        Some(cents) if !before.is_empty() && matches!(words.get(unit + and + cents.words), Some(&("cents" | "cent" | "pence"))) => {
+        Some(cents)
+            if !before.is_empty() && matches!(words.get(unit + and + cents.words), Some(&("cents" | "cent" | "pence"))) =>
+        {
             Some((unit + and + cents.words + 1, format!("{before}{text}.{:02}", cents.value)))
         }
         _ => Some((unit, format!("{before}{text}{after}"))),
