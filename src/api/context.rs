@@ -15,7 +15,7 @@ use crate::pipeline::Hub;
 use crate::store::{EventLog, Store, StoreError, Write};
 use crate::telemetry::MetricsHandle;
 
-use super::{KnowledgeShelf, Problem};
+use super::{JobDesk, KnowledgeShelf, Problem};
 
 /// Plays a sample call of this id in the background; the answer is the id of the call.
 pub type SamplePlayer = Arc<dyn Fn(String) -> BoxFuture<'static, Result<String, Problem>> + Send + Sync>;
@@ -47,6 +47,8 @@ pub struct ApiContext {
     pub settings: Arc<Value>,
     /// Knowledge documents and their index.
     pub shelf: KnowledgeShelf,
+    /// Long work.
+    pub jobs: JobDesk,
     /// Plays a sample call and gives its call id.
     pub player: SamplePlayer,
     /// Sample calls that the page offers: `{id, title, language}`.

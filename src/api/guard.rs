@@ -43,8 +43,8 @@ fn admit(
 ) -> Result<Option<Principal>, Problem> {
     let Some(scope) = route.scope else { return Ok(None) };
     let principal = principal(context, headers, query, path)?;
-    // Any valid token may ask for the version and for a ticket of its own scopes.
-    let for_any = matches!(route.path, "/version" | "/api/v1/tickets");
+    // Any valid token may ask for the version, for a ticket of its own scopes and for the jobs that it sees.
+    let for_any = matches!(route.path, "/version" | "/api/v1/tickets") || route.path.starts_with("/api/v1/jobs");
     if !for_any && !principal.may(scope) {
         return Err(Problem::scope_missing(scope));
     }

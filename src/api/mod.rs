@@ -23,12 +23,17 @@ mod export;
 mod guard;
 mod health;
 mod idempotency;
+mod job_desk;
+mod jobs;
 mod knowledge;
 mod openapi;
 mod problem;
 mod quality;
+mod quality_jobs;
+mod quality_work;
 mod router;
 mod routes;
+mod rule_book;
 mod shelf;
 mod strict;
 mod suggestions;
@@ -37,11 +42,16 @@ mod web;
 
 pub use context::{ApiContext, SamplePlayer, TokenBook};
 pub use export::{subtitles, transcript_lines};
+pub use job_desk::{ItemEffect, Job, JobDesk, JobKind, Progress};
 pub use openapi::{event_schema, openapi};
 pub use problem::{Problem, ProblemItem};
+pub use quality_jobs::{QualityBackfill, QualityScoring};
 pub use router::router;
 pub use routes::{ROUTES, Route};
+pub use rule_book::put_in_force;
 pub use shelf::{KnowledgeShelf, ShelfError};
 
+#[cfg(test)]
+mod job_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::audio_frames::{ClientFrame, ServerFrame};
-use super::{admin, alerts, audio, calls, events, health, knowledge, quality, suggestions, understand, web};
+use super::{admin, alerts, audio, calls, events, health, jobs, knowledge, quality, quality_work, suggestions, understand, web};
 use crate::event::Event;
 
 #[derive(OpenApi)]
@@ -23,6 +23,8 @@ use crate::event::Event;
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
         knowledge::transition, knowledge::search,
         understand::understand, quality::rules, quality::check, quality::score, quality::scores, quality::get,
+        quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
+        jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
         web::samples, web::play,
         admin::tokens, admin::create_token, admin::revoke_token, admin::audit_trail, admin::config,
     ),

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::quality_jobs::score_row;
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
-use crate::conversation::{CallId, Conversation};
-use crate::event::now_rfc3339;
-use crate::pipeline::{annotate, head_of, scorecard, spoken_in};
+use crate::conversation::{CallId, Conversation, IdKind, new_id};
+use crate::pipeline::{annotate, head_of, spoken_in};
 use crate::quality::{Rule, Scorecard, Severity, check_conversation};
 use crate::store::{ScoreRow, Write};
 
@@ -30,7 +30,8 @@ pub(super) struct RuleView {
 /// The rules in force.
 #[utoipa::path(get, path = "/api/v1/quality/rules", tag = "quality", responses((status = 200, body = Vec<RuleView>)))]
 pub(super) async fn rules(State(context): State<ApiContext>) -> Json<Vec<RuleView>> {
-    let view = context.hub.stages().rules.rules().iter().map(|rule| RuleView {
+    let in_force = context.hub.stages().rules();
+    let view = in_force.rules().iter().map(|rule| RuleView {
         rule_id: rule.id.clone(),
         name: rule.title().to_owned(),
         level: rule.level.name().to_owned(),
@@ -83,9 +84,13 @@ pub(super) async fn score(
     Strict(request): Strict<ScoreRequest>,
 ) -> Result<Json<Scorecard>, Problem> {
     let stages = context.hub.stages().clone();
-    if request.scheme_id.as_deref().is_some_and(|id| id != stages.scheme.id) {
-        return Err(Problem::invalid("/scheme_id", format!("the scheme in force is {}", stages.scheme.id)));
-    }
+    let scheme = match &request.scheme_id {
+        None => stages.scheme(),
+        Some(id) => stages.quality.scheme_of(id).ok_or_else(|| {
+            let known: Vec<String> = stages.quality.schemes().iter().map(|s| s.id.clone()).collect();
+            Problem::invalid("/scheme_id", format!("known schemes: {}", known.join(", ")))
+        })?,
+    };
     let conversation = match (request.call_id, request.conversation) {
         (Some(call_id), None) => stored(&context, &principal, &call_id).await?,
         (None, Some(conversation)) => conversation,
@@ -95,22 +100,13 @@ pub(super) async fn score(
     let worker = stages.clone();
     let scored = tokio::task::spawn_blocking(move || {
         let conversation = annotate(&worker, conversation)?;
-        Ok::<_, crate::pipeline::PipelineError>((scorecard(&worker, &conversation)?, conversation))
+        let id = new_id(IdKind::Score);
+        let card = crate::quality::score(&id, &conversation, &worker.rules(), &scheme, &worker.models)?;
+        Ok::<_, crate::pipeline::PipelineError>((card, conversation))
     });
     let (card, conversation) = scored.await.map_err(|_| Problem::new("internal", "scoring was interrupted"))??;
     if request.persist {
-        let row = ScoreRow {
-            score_id: card.score_id.clone(),
-            call_id: conversation.id.clone(),
-            scheme_id: card.scheme_id.clone(),
-            clock: "post".into(),
-            total: card.total,
-            agent_id: conversation.agent_id.clone(),
-            queue: conversation.queue.clone(),
-            created_at: now_rfc3339(),
-            body: serde_json::to_string(&card).unwrap_or_default(),
-        };
-        context.store().write(vec![Write::Score(row)]).await?;
+        context.store().write(vec![Write::Score(score_row(&card, &conversation))]).await?;
     }
     Ok(Json(card))
 }

@@ -14,7 +14,9 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
-use super::{admin, alerts, audio, calls, events, health, knowledge, openapi, quality, suggestions, understand, web};
+use super::{
+    admin, alerts, audio, calls, events, health, jobs, knowledge, openapi, quality, quality_work, suggestions, understand, web,
+};
 
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
@@ -26,6 +28,7 @@ pub fn router(context: ApiContext) -> Router {
         .merge(call_routes())
         .merge(knowledge_routes())
         .merge(work_routes())
+        .merge(job_routes())
         .merge(admin_routes())
         .layer(from_fn_with_state(context.clone(), idempotency))
         .layer(from_fn_with_state(context.clone(), guard))
@@ -99,9 +102,23 @@ fn work_routes() -> Router<ApiContext> {
         .route("/api/v1/quality/rules", get(quality::rules))
         .route("/api/v1/quality/rules/check", post(quality::check))
         .route("/api/v1/quality/score", post(quality::score))
+        .route("/api/v1/quality/jobs", post(quality_work::create))
+        .route("/api/v1/quality/jobs/{job_id}/diff", get(quality_work::diff))
+        .route("/api/v1/quality/jobs/{job_id}/publish", post(quality_work::publish))
+        .route("/api/v1/quality/jobs/{job_id}/discard", post(quality_work::discard))
         .route("/api/v1/quality/scores", get(quality::scores))
         .route("/api/v1/quality/scores/{score_id}", get(quality::get))
         .route("/api/v1/models", get(health::models))
+}
+
+fn job_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/jobs", get(jobs::list))
+        .route("/api/v1/jobs/{job_id}", get(jobs::get))
+        .route("/api/v1/jobs/{job_id}/cancel", post(jobs::cancel))
+        .route("/api/v1/jobs/{job_id}/result", get(jobs::result))
+        .route("/api/v1/jobs/{job_id}/errors", get(jobs::errors))
+        .route("/api/v1/jobs/{job_id}/events", get(jobs::events))
 }
 
 fn admin_routes() -> Router<ApiContext> {

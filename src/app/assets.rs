@@ -59,6 +59,14 @@ pub fn load_scheme(folder: &Path, id_or_path: &str) -> anyhow::Result<Scheme> {
     Scheme::parse_toml(&path.display().to_string(), &text).map_err(|p| anyhow::anyhow!("{}", lines(&p)))
 }
 
+/// Reads all schemes of a folder.
+///
+/// # Errors
+/// A file cannot be read or has errors.
+pub fn load_schemes(folder: &Path) -> anyhow::Result<Vec<Scheme>> {
+    toml_files(folder)?.iter().map(|path| load_scheme(folder, &path.display().to_string())).collect()
+}
+
 /// A sample call: audio and what is said in it.
 #[derive(Clone, Debug)]
 pub struct Sample {

@@ -7,8 +7,9 @@ mod assets;
 mod player;
 mod service;
 mod stages;
+mod work;
 
-pub use assets::{Sample, load_rules, load_samples, load_scheme};
+pub use assets::{Sample, load_rules, load_samples, load_scheme, load_schemes};
 pub use player::{PlayOptions, Played, play};
 pub use service::{App, AppError, FirstToken};
 pub use stages::{Built, StageOptions, build_stages, registry};

@@ -12,7 +12,7 @@ use super::assets::load_samples;
 use super::player::{PlayOptions, play};
 use super::stages::{StageOptions, build_stages};
 use crate::access::{RateClass, RateLimiter, RowFilter, Scope, TokenRecord, hash_secret, new_secret};
-use crate::api::{ApiContext, KnowledgeShelf, Problem, SamplePlayer, TokenBook, router};
+use crate::api::{ApiContext, JobDesk, KnowledgeShelf, Problem, SamplePlayer, TokenBook, put_in_force, router};
 use crate::config::{Settings, SyncMode};
 use crate::conversation::{CallId, IdKind, new_id};
 use crate::event::{CallState, EventSink, now_rfc3339};
@@ -79,7 +79,10 @@ impl App {
         let hub = Hub::new(Arc::clone(&built.stages), sink, hub_config);
         let shelf = KnowledgeShelf::new(store.clone(), Arc::clone(&built.stages.knowledge), built.stages.encoder.clone());
         prepare_knowledge(home, settings, &shelf).await?;
+        put_in_force(&store, hub.stages()).await?;
         take_up_calls(&store, &hub).await?;
+        let jobs = JobDesk::new(store.clone(), super::work::job_kinds(&hub, &store));
+        jobs.take_up().await?;
         let tokens = TokenBook::load(&store).await?;
         let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };
         let samples = load_samples(home);
@@ -88,6 +91,7 @@ impl App {
             samples: Arc::new(samples.iter().map(super::Sample::view).collect()),
             hub,
             log,
+            jobs,
             shelf,
             tokens: Arc::new(tokens),
             tickets: Arc::default(),
@@ -128,6 +132,7 @@ impl App {
             outcome = server.into_future() => outcome?,
             () = after_drain(&self.context, drain) => {}
         }
+        self.context.jobs.stop();
         drop(self.context);
         store.close().await;
         Ok(())

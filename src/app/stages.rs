@@ -6,14 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::assets::{load_rules, load_scheme};
+use super::assets::{load_rules, load_scheme, load_schemes};
 use crate::asr::{Engine, EngineConfig, WhisperEngine};
 use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::config::Settings;
 use crate::inference::{Encoder, EncoderModel, EncoderSettings};
 use crate::knowledge::{KnowledgeConfig, KnowledgeIndex};
 use crate::nlu::{Reader, Taxonomy};
-use crate::pipeline::Stages;
+use crate::pipeline::{InForce, Stages};
 use crate::quality::Models;
 use crate::registry::{ModelKind, Registry, RegistryConfig};
 use crate::text::itn::Itn;
@@ -87,8 +87,11 @@ pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>)
             per_utterance: settings.suggestions.per_utterance,
             ..AdvisorConfig::default()
         },
-        rules: Arc::new(load_rules(&pipelines.join("rules"))?),
-        scheme: Arc::new(load_scheme(&pipelines.join("schemes"), options.scheme.unwrap_or(&settings.quality.scheme))?),
+        quality: InForce::new(
+            load_rules(&pipelines.join("rules"))?,
+            load_schemes(&pipelines.join("schemes"))?,
+            load_scheme(&pipelines.join("schemes"), options.scheme.unwrap_or(&settings.quality.scheme))?,
+        ),
         models: Models::default().with_encoder(&version, 20_000, move |text| for_rules.encode(text).ok().map(|e| e.embedding)),
         encoder,
         recogniser,

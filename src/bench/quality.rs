@@ -77,7 +77,7 @@ pub(super) fn run(session: Session, arguments: QualityArguments) -> anyhow::Resu
     let rules_only = annotated.len() as f64 / started.elapsed().as_secs_f64();
     let mut turns_ms = Vec::new();
     for conversation in annotated.iter().take(50) {
-        let mut live = LiveEvaluator::new(stages.rules.clone(), conversation, stages.models.clone());
+        let mut live = LiveEvaluator::new(stages.rules(), conversation, stages.models.clone());
         for (n, turn) in conversation.turns.iter().enumerate() {
             let started = Instant::now();
             drop(live.final_turn(&n.to_string(), turn.clone(), true));
@@ -89,7 +89,7 @@ pub(super) fn run(session: Session, arguments: QualityArguments) -> anyhow::Resu
         ("conversations_per_h_full", full * 3_600.0),
         ("conversations_per_s_rules", rules_only),
         ("live_turn_p99_ms", percentile(&turns_ms, 0.99)),
-        ("rules", stages.rules.rules().len() as f64),
+        ("rules", stages.rules().rules().len() as f64),
         ("rss_mib", rss_mib(std::process::id())),
     ];
     print("quality", &super::machine::model_ids(&built.models), &figures, arguments.json);

@@ -257,7 +257,7 @@ fn score(session: &Session, paths: &[PathBuf], scheme: Option<&str>, out: &Path,
     }
     scored += flush(&mut batch)?;
     bar.finish_and_clear();
-    let all = write_reports(out, &target, &stages.scheme, &inputs, language)?;
+    let all = write_reports(out, &target, &stages.scheme(), &inputs, language)?;
     let rate = scored as f64 / started.elapsed().as_secs_f64().max(1e-9) * 3_600.0;
     println!(
         "{scored} scored now ({rate:.0} an hour), {} in all, {refused} refused; see {}",

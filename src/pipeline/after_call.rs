@@ -37,7 +37,7 @@ pub async fn finish(stages: &Stages, sink: &dyn EventSink, call: &Call, conversa
 /// # Errors
 /// The conversation is not of its form (turns out of order, too many turns).
 pub fn scorecard(stages: &Stages, conversation: &Conversation) -> Result<Scorecard, PipelineError> {
-    Ok(score(&new_id(IdKind::Score), conversation, &stages.rules, &stages.scheme, &stages.models)?)
+    Ok(score(&new_id(IdKind::Score), conversation, &stages.rules(), &stages.scheme(), &stages.models)?)
 }
 
 fn in_brief(card: &Scorecard) -> QualityScored {

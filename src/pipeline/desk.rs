@@ -33,7 +33,7 @@ pub struct Desk {
 impl Desk {
     /// The desk of a new call.
     pub fn new(stages: Arc<Stages>, call: Call) -> Self {
-        let rules = LiveEvaluator::new(Arc::clone(&stages.rules), &head_of(&call), stages.models.clone());
+        let rules = LiveEvaluator::new(stages.rules(), &head_of(&call), stages.models.clone());
         let advisor = Advisor::new(stages.advisor, stages.templates.clone());
         Self {
             advisor,
@@ -193,7 +193,7 @@ impl Desk {
         if !change.alert || self.open_alerts.contains_key(&change.rule) {
             return None;
         }
-        let rule = self.stages.rules.rule(&change.rule)?;
+        let rule = self.rules.rule(change.rule_index);
         // What the agent does well is for the scorecard, not for the supervisor's wall.
         if rule.kind == Kind::Merit {
             return None;

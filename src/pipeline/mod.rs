@@ -23,6 +23,7 @@ mod ears;
 mod error;
 mod heard;
 mod hub;
+mod in_force;
 pub mod listen;
 mod spec;
 mod stages;
@@ -34,6 +35,7 @@ pub use desk::{Desk, head_of};
 pub use ears::MAX_AHEAD_MS;
 pub use error::PipelineError;
 pub use hub::{Hub, HubConfig, spoken_in};
+pub use in_force::{InForce, overlay};
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 

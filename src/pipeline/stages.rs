@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{PipelineError, PipelineSpec};
+use super::{InForce, PipelineError, PipelineSpec};
 use crate::asr::Engine;
 use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::conversation::{EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading};
@@ -30,10 +30,8 @@ pub struct Stages {
     pub templates: TemplateBook,
     /// When suggestions are made.
     pub advisor: AdvisorConfig,
-    /// Quality rules, live and after the call.
-    pub rules: Arc<RuleSet>,
-    /// How rules become a score.
-    pub scheme: Arc<Scheme>,
+    /// Quality rules, live and after the call, and how they become a score.
+    pub quality: InForce,
     /// What rules may ask: similarity by the encoder.
     pub models: Models,
     /// The recogniser; `None`: text only.
@@ -49,6 +47,16 @@ pub struct Understood {
 }
 
 impl Stages {
+    /// The quality rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.quality.rules()
+    }
+
+    /// The scheme in force.
+    pub fn scheme(&self) -> Arc<Scheme> {
+        self.quality.scheme()
+    }
+
     /// Reads the pipeline file `pipelines/<id>.toml` of a home folder.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::evaluate::Evaluation;
-use super::model::{Clock, Policy};
+use super::model::{Clock, Policy, Rule};
 use super::models::Models;
 use super::ruleset::{RuleHit, RuleResult, RuleSet, RuleState, applies, result};
 use super::sentence::{Sentence, View};
@@ -227,6 +227,11 @@ impl LiveEvaluator {
     pub fn advance_clock(&mut self, clock_ms: i64) -> Vec<LiveChange> {
         self.clock_ms = self.clock_ms.max(clock_ms);
         self.update()
+    }
+
+    /// The rule of a place in the set.
+    pub fn rule(&self, index: usize) -> &Rule {
+        &self.rules.rules()[index]
     }
 
     /// The state of a rule now, and whether it is provisional.

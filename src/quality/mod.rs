@@ -29,9 +29,11 @@
 //! assert_eq!(results[0].state, RuleState::Hit);
 //! ```
 
+pub mod agreement;
 mod check;
 mod condition;
 pub mod conformance;
+pub mod diff;
 mod error;
 mod evaluate;
 mod expr;
@@ -45,6 +47,7 @@ mod operators;
 mod parse;
 mod replay;
 pub mod report;
+pub mod review;
 mod rule_test;
 mod ruleset;
 mod scheme;

@@ -304,6 +304,14 @@ impl Rule {
         self.live.clock
     }
 
+    /// Whether its value depends on a model that is asked while it runs (similarity, articles, a language model).
+    pub fn asks_models(&self) -> bool {
+        self.conditions
+            .iter()
+            .flat_map(|c| &c.ops)
+            .any(|op| matches!(op, Operator::Similar(_) | Operator::Knowledge(_) | Operator::Ask(_)))
+    }
+
     /// Its name for people: `name`, else the id.
     pub fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)

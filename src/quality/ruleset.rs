@@ -1,9 +1,9 @@
 //! A set of compiled rules, and what it says of a conversation.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -111,12 +111,20 @@ pub struct RuleSet {
     /// For each word of `words` the operators that hold it.
     owners: Vec<Vec<usize>>,
     slots: usize,
+    /// Different regular expressions.
+    regexes: usize,
+    /// Place of a rule by its id.
+    by_id: HashMap<String, usize>,
 }
+
+/// Words up to which the index of all words is a table, which is faster and larger.
+const TABLE_WORDS: usize = 4_000;
 
 impl RuleSet {
     /// Puts rules together. Their order does not matter for results; results come in this order.
     pub fn compile(mut rules: Vec<Rule>) -> Self {
         let mut needles: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut regexes: HashMap<_, usize> = HashMap::new();
         let (mut bases, mut conditions, mut slots) = (Vec::new(), 0, 0);
         for rule in &mut rules {
             bases.push(conditions);
@@ -129,9 +137,14 @@ impl RuleSet {
                     }
                     slots += 1;
                 }
+                if let Operator::Regex(regex) = op {
+                    let next = regexes.len();
+                    regex.slot = *regexes.entry(regex.identity()).or_insert(next);
+                }
             }
         }
-        let words = AhoCorasick::new(needles.keys()).ok().filter(|_| !needles.is_empty());
+        let form = (needles.len() <= TABLE_WORDS).then_some(AhoCorasickKind::DFA);
+        let words = AhoCorasick::builder().kind(form).build(needles.keys()).ok().filter(|_| !needles.is_empty());
         if words.is_none() {
             // Without the index every operator searches for itself.
             for op in rules.iter_mut().flat_map(|r| &mut r.conditions).flat_map(|c| &mut c.ops) {
@@ -140,7 +153,9 @@ impl RuleSet {
                 }
             }
         }
-        Self { rules, bases, conditions, words, owners: needles.into_values().collect(), slots }
+        let by_id = rules.iter().enumerate().rev().map(|(i, r)| (r.id.clone(), i)).collect();
+        let owners = needles.into_values().collect();
+        Self { rules, bases, conditions, words, owners, slots, regexes: regexes.len(), by_id }
     }
 
     /// The rules.
@@ -150,7 +165,7 @@ impl RuleSet {
 
     /// The rule of an id.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
-        self.rules.iter().find(|r| r.id == id)
+        self.by_id.get(id).map(|at| &self.rules[*at])
     }
 
     pub(crate) fn base(&self, rule: usize) -> usize {
@@ -174,6 +189,7 @@ impl RuleSet {
             }
             sentence.candidates = candidates;
         }
+        sentence.regexes.replace(vec![None; self.regexes]);
         if live {
             sentence.decided.replace(vec![0; self.conditions]);
         }
@@ -182,6 +198,16 @@ impl RuleSet {
 
     /// What every rule says of a whole conversation.
     pub fn evaluate(&self, conversation: &Conversation, models: &Models) -> Result<Vec<RuleResult>, ConversationError> {
+        self.evaluate_only(conversation, models, |_| true)
+    }
+
+    /// What the rules whose ids are wanted say of a whole conversation, in the order of the set.
+    pub fn evaluate_only(
+        &self,
+        conversation: &Conversation,
+        models: &Models,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<RuleResult>, ConversationError> {
         check_conversation(conversation)?;
         let language = conversation.language.as_deref();
         let turns: Vec<Sentence> = conversation.turns.iter().map(|t| self.prepare(Cow::Borrowed(t), language, false)).collect();
@@ -195,7 +221,7 @@ impl RuleSet {
             hangup_by: conversation.hangup_by,
             models,
         };
-        Ok((0..self.rules.len()).map(|i| self.result(i, &view)).collect())
+        Ok((0..self.rules.len()).filter(|i| wanted(&self.rules[*i].id)).map(|i| self.result(i, &view)).collect())
     }
 
     /// The result of one rule on a view that has ended.
@@ -274,7 +300,7 @@ pub(crate) fn plain_result(rule: &Rule, state: RuleState, view: &View) -> RuleRe
         evidence: Vec::new(),
         score_delta: 0.0,
         missing: Vec::new(),
-        pins: view.models.pins.clone(),
+        pins: if rule.asks_models() { view.models.pins.clone() } else { BTreeMap::new() },
     }
 }
 

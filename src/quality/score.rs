@@ -115,7 +115,8 @@ pub fn score(
     scheme: &Scheme,
     models: &Models,
 ) -> Result<Scorecard, ConversationError> {
-    let results = rules.evaluate(conversation, models)?;
+    let asked: std::collections::HashSet<&str> = scheme.rules().collect();
+    let results = rules.evaluate_only(conversation, models, |id| asked.contains(id))?;
     Ok(scorecard(score_id, conversation, rules, scheme, results, &ManualAnswers::new()))
 }
 
@@ -140,14 +141,14 @@ pub fn scorecard(
         }
     }
     let total = total(scheme, &given, &effects, manual);
-    let asked: Vec<&str> = scheme.rules().collect();
-    let pending = results.iter().filter(|r| r.state == RuleState::Pending && asked.contains(&r.rule.as_str())).count();
+    let asked: std::collections::HashSet<&str> = scheme.rules().collect();
+    let pending = results.iter().filter(|r| r.state == RuleState::Pending && asked.contains(r.rule.as_str())).count();
     let results = results
         .into_iter()
-        .filter(|r| asked.contains(&r.rule.as_str()))
+        .filter(|r| asked.contains(r.rule.as_str()))
         .filter_map(|result| {
             let rule = rules.rule(&result.rule)?;
-            let points = total.points.get(&result.rule).copied().unwrap_or(Ratio::ZERO).to_f64();
+            let points = total.points_of(&result.rule);
             Some(ScoredRule { name: rule.name.clone(), level: rule.level, kind: rule.kind, points, result })
         })
         .collect();
@@ -187,6 +188,13 @@ pub(crate) struct Total {
     pub(crate) dimensions: Vec<DimensionScore>,
     pub(crate) fatal: Vec<String>,
     points: HashMap<String, Ratio>,
+}
+
+impl Total {
+    /// Signed points that the items gave for a rule.
+    pub(crate) fn points_of(&self, rule: &str) -> f64 {
+        self.points.get(rule).copied().unwrap_or(Ratio::ZERO).to_f64()
+    }
 }
 
 pub(crate) fn total(

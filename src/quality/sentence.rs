@@ -47,6 +47,8 @@ pub(crate) struct Sentence<'a> {
     pub(crate) candidates: Vec<u64>,
     /// Values of conditions that were decided for good, by condition number; live only.
     pub(crate) decided: RefCell<Vec<u8>>,
+    /// What regular expressions said of the whole text, by their slot.
+    pub(crate) regexes: RefCell<Vec<Option<bool>>>,
     counts_chars: OnceCell<bool>,
     language: Option<String>,
     chars: OnceCell<Vec<char>>,
@@ -71,6 +73,7 @@ impl<'a> Sentence<'a> {
             complete: true,
             candidates: Vec::new(),
             decided: RefCell::default(),
+            regexes: RefCell::default(),
             counts_chars: OnceCell::new(),
             language,
             chars: OnceCell::new(),

@@ -17,14 +17,18 @@
 
 mod calls;
 mod error;
+mod jobs;
 mod log;
+mod quality;
 mod records;
 mod schema;
 mod write;
 
 pub use calls::{CallFilter, Page};
 pub use error::StoreError;
+pub use jobs::{JobItemRow, JobRow, JobWrite};
 pub use log::{EventLog, Subscription, SubscriptionItem, WALL_CAPACITY};
+pub use quality::{AppealRow, AssignmentRow, CallChoice, JudgementRow, QualityDocument, QualityWrite, ScoreFilter};
 pub use records::{AlertRow, AuditEntry, DocumentRow, FeedbackRow, IdempotentAnswer, ScoreRow, SuggestionRow};
 pub use schema::{Store, StoreConfig};
 pub use write::Write;

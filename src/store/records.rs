@@ -271,7 +271,7 @@ fn alert(r: sqlx::sqlite::SqliteRow) -> AlertRow {
     AlertRow { alert_id: r.get(0), call_id: r.get(1), state: r.get(2), level: r.get(3), time: r.get(4), body: r.get(5) }
 }
 
-fn score(r: sqlx::sqlite::SqliteRow) -> ScoreRow {
+pub(super) fn score(r: sqlx::sqlite::SqliteRow) -> ScoreRow {
     ScoreRow {
         score_id: r.get(0),
         call_id: r.get(1),

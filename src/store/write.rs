@@ -44,6 +44,10 @@ pub enum Write {
     Idempotent(IdempotentAnswer),
     /// An entry of the audit trail.
     Audit(AuditEntry),
+    /// A job or its items.
+    Job(super::jobs::JobWrite),
+    /// Rules, schemes, and what people did with scorecards.
+    Quality(super::quality::QualityWrite),
 }
 
 /// Writes that hold together, and who waits for them.
@@ -161,6 +165,8 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
             Ok(())
         }
         Write::Score(row) => apply_score(row, db).await,
+        Write::Job(write) => super::jobs::apply(write, db).await,
+        Write::Quality(write) => super::quality::apply(write, db).await,
         Write::Token(token) => {
             sqlx::query("INSERT OR REPLACE INTO tokens (token_id, secret_sha256, body) VALUES (?, ?, ?)")
                 .bind(&token.token_id)

@@ -15,6 +15,9 @@ pub(crate) struct RegexOp {
     pattern: Regex,
     narrowed: bool,
     except: Option<Regex>,
+    case_sensitive: bool,
+    /// Its place in what sentences remember; equal operators of a rule set share one.
+    pub(crate) slot: usize,
 }
 
 /// Compiles a pattern; a failure is reported with the way out for what this engine refuses on purpose.
@@ -55,11 +58,25 @@ impl RegexOp {
         let (pattern, except) = (read("match", report), read("except", report));
         let pattern = pattern?;
         let narrowed = pattern.capture_names().any(|name| name == Some("hit"));
-        Some(Self { pattern, narrowed, except })
+        Some(Self { pattern, narrowed, except, case_sensitive, slot: usize::MAX })
+    }
+
+    /// Equal for operators that say the same of every sentence.
+    pub(crate) fn identity(&self) -> (String, Option<String>, bool) {
+        (self.pattern.as_str().to_owned(), self.except.as_ref().map(|e| e.as_str().to_owned()), self.case_sensitive)
     }
 
     pub(crate) fn test(&self, unit: Unit, view: &View, spans: bool) -> Outcome {
         match unit {
+            Unit::Sentence(turn) if !spans => {
+                let sentence = view.sentence(turn);
+                let known = sentence.regexes.borrow().get(self.slot).copied().flatten();
+                let truth = known.unwrap_or_else(|| self.is_match(sentence.regex_text()));
+                if let Some(cell) = sentence.regexes.borrow_mut().get_mut(self.slot) {
+                    *cell = Some(truth);
+                }
+                (UnitValue::of(truth), Vec::new())
+            }
             Unit::Sentence(turn) => {
                 let text = view.sentence(turn).regex_text();
                 self.search(text, spans, |start, end| {
@@ -83,13 +100,17 @@ impl RegexOp {
         }
     }
 
+    /// Whether `match` is found and `except` is not. Most sentences lack the first, so it is asked first.
+    fn is_match(&self, text: &str) -> bool {
+        self.pattern.find_iter(text).any(|m| !m.is_empty()) && !self.except.as_ref().is_some_and(|e| e.is_match(text))
+    }
+
     fn search(&self, text: &str, spans: bool, locate: impl Fn(usize, usize) -> Vec<Span>) -> Outcome {
+        if !spans {
+            return (UnitValue::of(self.is_match(text)), Vec::new());
+        }
         if self.except.as_ref().is_some_and(|except| except.is_match(text)) {
             return (UnitValue::False, Vec::new());
-        }
-        if !spans {
-            let found = self.pattern.find_iter(text).any(|m| !m.is_empty());
-            return (UnitValue::of(found), Vec::new());
         }
         let mut out = Vec::new();
         if self.narrowed {

@@ -1,6 +1,7 @@
 mod language;
 mod laws;
 mod pack;
+mod people;
 mod scores;
 mod speed;
 
