@@ -18,6 +18,7 @@
 mod calls;
 mod error;
 mod jobs;
+mod knowledge;
 mod log;
 mod quality;
 mod records;
@@ -27,6 +28,7 @@ mod write;
 pub use calls::{CallFilter, Page};
 pub use error::StoreError;
 pub use jobs::{JobItemRow, JobRow, JobWrite};
+pub use knowledge::{GapRow, KnowledgeWrite, PassageFeedbackRow, SearchRow, UsageRow};
 pub use log::{EventLog, Subscription, SubscriptionItem, WALL_CAPACITY};
 pub use quality::{AppealRow, AssignmentRow, CallChoice, JudgementRow, QualityDocument, QualityWrite, ScoreFilter};
 pub use records::{AlertRow, AuditEntry, DocumentRow, FeedbackRow, IdempotentAnswer, ScoreRow, SuggestionRow};

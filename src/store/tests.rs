@@ -114,3 +114,26 @@ async fn pages_are_stable_and_respect_row_filters() {
     let rest = store.list_calls(&CallFilter { rows, after, ..Default::default() }).await.unwrap();
     assert_eq!((rest.items.len(), rest.more), (1, false));
 }
+
+#[tokio::test]
+async fn gaps_usage_and_searches_are_kept_once_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreConfig::new(folder.path())).await.unwrap();
+    let gap = GapRow { gap_id: "gap_1".into(), time: "2026-03-01T10:00:00Z".into(), question: "q".into(), ..GapRow::default() };
+    store.record_gap(gap.clone()).await.unwrap();
+    store.record_gap(gap.clone()).await.unwrap();
+    assert_eq!(store.gaps("2026-03-01T00:00:00Z", 10).await.unwrap(), vec![gap]);
+    assert!(store.gaps("2026-03-02T00:00:00Z", 10).await.unwrap().is_empty());
+    let used = UsageRow {
+        day: "2026-03-01".into(),
+        document_id: "doc_1".into(),
+        action: "used".into(),
+        count: 2,
+        ..UsageRow::default()
+    };
+    let write = |row: &UsageRow| Write::Knowledge(KnowledgeWrite::Usage(row.clone()));
+    store.write(vec![write(&used), write(&used)]).await.unwrap();
+    assert_eq!(store.usage("2026-03-01").await.unwrap(), vec![UsageRow { count: 4, ..used }]);
+    store.write(vec![Write::Knowledge(KnowledgeWrite::Forget { before: "2026-04-01T00:00:00Z".into() })]).await.unwrap();
+    assert!(store.usage("2026-01-01").await.unwrap().is_empty() && store.gaps("", 10).await.unwrap().is_empty());
+}

@@ -4,6 +4,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::knowledge::{self, KnowledgeWrite};
 use super::records::{AlertRow, AuditEntry, DocumentRow, FeedbackRow, IdempotentAnswer, ScoreRow, SuggestionRow};
 use crate::access::TokenRecord;
 use crate::event::{Call, Event};
@@ -48,6 +49,8 @@ pub enum Write {
     Job(super::jobs::JobWrite),
     /// Rules, schemes, and what people did with scorecards.
     Quality(super::quality::QualityWrite),
+    /// What the knowledge base learns from.
+    Knowledge(KnowledgeWrite),
 }
 
 /// Writes that hold together, and who waits for them.
@@ -182,6 +185,7 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
                 .execute(db).await?;
             Ok(())
         }
+        Write::Knowledge(write) => knowledge::apply(write, db).await,
         Write::Audit(entry) => {
             sqlx::query("INSERT INTO audit (time, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)")
                 .bind(&entry.time)
