@@ -12,7 +12,7 @@ mod work;
 pub use assets::{Sample, load_rules, load_samples, load_scheme, load_schemes};
 pub use player::{PlayOptions, Played, play};
 pub use service::{App, AppError, FirstToken};
-pub use stages::{Built, StageOptions, build_stages, registry};
+pub use stages::{Built, StageOptions, build_stages, knowledge_config, registry};
 
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::assets::{load_rules, load_scheme, load_schemes};
 use crate::asr::{Engine, EngineConfig, WhisperEngine};
 use crate::assist::{AdvisorConfig, TemplateBook};
-use crate::config::Settings;
+use crate::config::{KnowledgeSettings, Settings};
 use crate::inference::{Encoder, EncoderModel, EncoderSettings};
-use crate::knowledge::{KnowledgeConfig, KnowledgeIndex};
+use crate::knowledge::{KnowledgeConfig, KnowledgeIndex, QdrantConfig, VectorBackend};
 use crate::nlu::{Reader, Taxonomy};
 use crate::pipeline::{InForce, Stages};
 use crate::quality::Models;
@@ -129,18 +129,8 @@ fn open_index(
     dimension: usize,
     settings: &Settings,
 ) -> anyhow::Result<KnowledgeIndex> {
-    let mut config = KnowledgeConfig {
-        dimension,
-        embedding_model: version.to_owned(),
-        synonyms: Some(pipelines.join("knowledge/synonyms.toml")).filter(|p| p.is_file()),
-        ..KnowledgeConfig::default()
-    };
-    if !settings.knowledge.qdrant_url.is_empty() {
-        config.vector = crate::knowledge::VectorBackend::Server(crate::knowledge::QdrantConfig {
-            url: settings.knowledge.qdrant_url.clone(),
-            ..Default::default()
-        });
-    }
+    let config =
+        KnowledgeConfig { dimension, embedding_model: version.to_owned(), ..knowledge_config(pipelines, &settings.knowledge)? };
     match folder {
         Some(folder) => Ok(KnowledgeIndex::open(folder, config)?),
         None => {
@@ -148,4 +138,34 @@ fn open_index(
             Ok(KnowledgeIndex::open(&folder, config)?)
         }
     }
+}
+
+/// Settings of the knowledge index: word tables of the pipelines folder, and where vectors are kept. The length of the
+/// vectors and the name of their model are the caller's to fill in.
+///
+/// # Errors
+/// The file of the API key cannot be read.
+pub fn knowledge_config(pipelines: &Path, settings: &KnowledgeSettings) -> anyhow::Result<KnowledgeConfig> {
+    let table = |name: &str| Some(pipelines.join("knowledge").join(name)).filter(|path| path.is_file());
+    let mut config =
+        KnowledgeConfig { synonyms: table("synonyms.toml"), bilingual: table("bilingual.toml"), ..KnowledgeConfig::default() };
+    if settings.qdrant_url.is_empty() {
+        return Ok(config);
+    }
+    let file = &settings.qdrant_api_key_file;
+    let api_key = if file.as_os_str().is_empty() {
+        None
+    } else {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("knowledge.qdrant_api_key_file: {} cannot be read", file.display()))?;
+        Some(text.trim().to_owned())
+    };
+    config.vector = VectorBackend::Server(QdrantConfig {
+        url: settings.qdrant_url.clone(),
+        api_key,
+        collection: settings.qdrant_collection.clone(),
+        timeout_ms: settings.qdrant_timeout_ms,
+        ..QdrantConfig::default()
+    });
+    Ok(config)
 }

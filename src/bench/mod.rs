@@ -3,6 +3,7 @@
 //! Figures keep their names, so that runs can be compared over time.
 
 mod encoder;
+mod knowledge;
 mod live;
 mod machine;
 mod quality;
@@ -25,6 +26,8 @@ pub enum BenchCommand {
     Encoder(encoder::EncoderArguments),
     /// Conversations an hour through annotation, rules and scoring.
     Quality(quality::QualityArguments),
+    /// Building and searching a large knowledge index, quality of the ranking.
+    Knowledge(knowledge::KnowledgeArguments),
 }
 
 /// Runs a bench.
@@ -37,5 +40,6 @@ pub(crate) async fn run(session: Session, command: BenchCommand) -> anyhow::Resu
         BenchCommand::Start(arguments) => start::run(session, arguments).await,
         BenchCommand::Encoder(arguments) => encoder::run(session, arguments),
         BenchCommand::Quality(arguments) => quality::run(session, arguments),
+        BenchCommand::Knowledge(arguments) => tokio::task::spawn_blocking(move || knowledge::run(&session, &arguments)).await?,
     }
 }

@@ -106,8 +106,15 @@ pub struct EncoderSettings {
 pub struct KnowledgeSettings {
     /// Load the built-in articles into an empty store.
     pub builtin_articles: bool,
-    /// Qdrant server, for example `http://qdrant:6334`; empty = embedded.
+    /// Qdrant server, for example `http://qdrant:6334`; `https://` for TLS (roots of the system, or of the file that
+    /// `SSL_CERT_FILE` names); empty = embedded.
     pub qdrant_url: String,
+    /// File that holds the API key of the Qdrant server and nothing else; empty = no key.
+    pub qdrant_api_key_file: PathBuf,
+    /// Collection on the Qdrant server; made if absent.
+    pub qdrant_collection: String,
+    /// Longest time of a search on the Qdrant server, milliseconds; later the words answer alone.
+    pub qdrant_timeout_ms: u64,
 }
 
 /// When suggestions are made.
@@ -192,7 +199,13 @@ impl Default for EncoderSettings {
 
 impl Default for KnowledgeSettings {
     fn default() -> Self {
-        Self { builtin_articles: true, qdrant_url: String::new() }
+        Self {
+            builtin_articles: true,
+            qdrant_url: String::new(),
+            qdrant_api_key_file: PathBuf::new(),
+            qdrant_collection: "zhiyin_knowledge".into(),
+            qdrant_timeout_ms: 80,
+        }
     }
 }
 
@@ -290,6 +303,11 @@ impl Settings {
             "must be from 2000 to 10000: the recogniser hears at most 10 s at once",
         );
         require((0.0..=1.0).contains(&self.suggestions.min_score), "suggestions.min_score", "must lie in [0, 1]");
+        require(
+            (5..=10_000).contains(&self.knowledge.qdrant_timeout_ms),
+            "knowledge.qdrant_timeout_ms",
+            "must be from 5 to 10000",
+        );
         require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");
         problems
     }

@@ -16,6 +16,8 @@ pub struct KnowledgeConfig {
     pub vector: VectorBackend,
     /// Synonym file (TOML); none: no synonyms.
     pub synonyms: Option<PathBuf>,
+    /// Term table of two languages (TOML); none: words find articles of their own language alone.
+    pub bilingual: Option<PathBuf>,
     /// How the lexical and the dense ranking become one.
     pub fusion: Fusion,
     /// Weights of the fields in the lexical ranking.
@@ -39,6 +41,7 @@ impl Default for KnowledgeConfig {
             embedding_model: String::new(),
             vector: VectorBackend::default(),
             synonyms: None,
+            bilingual: None,
             fusion: Fusion::default(),
             weights: FieldWeights::default(),
             weak_below: 0.45,
@@ -66,6 +69,8 @@ pub struct FieldWeights {
     pub bigrams: f32,
     /// A synonym, relative to the word itself.
     pub synonym: f32,
+    /// A translation, relative to the word itself.
+    pub translation: f32,
     /// A corrected typing error, relative to the word itself.
     pub typo: f32,
     /// A match by sound, relative to the word itself.
@@ -74,7 +79,17 @@ pub struct FieldWeights {
 
 impl Default for FieldWeights {
     fn default() -> Self {
-        Self { title: 2.0, questions: 1.6, body: 1.0, tags: 1.0, bigrams: 0.5, synonym: 0.5, typo: 0.7, sound: 0.7 }
+        Self {
+            title: 2.0,
+            questions: 1.6,
+            body: 1.0,
+            tags: 1.0,
+            bigrams: 0.5,
+            synonym: 0.5,
+            translation: 0.6,
+            typo: 0.7,
+            sound: 0.7,
+        }
     }
 }
 

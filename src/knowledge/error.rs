@@ -49,6 +49,12 @@ pub enum KnowledgeError {
         /// What and where.
         problem: String,
     },
+    /// The term table of two languages is wrong.
+    #[error("bilingual terms: {problem}")]
+    Bilingual {
+        /// What and where.
+        problem: String,
+    },
     /// The full-text index failed.
     #[error("full-text index: {0}")]
     Lexical(#[from] tantivy::TantivyError),

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use super::bilingual::Bilingual;
 use super::chunk::{Passage, passages};
 use super::config::{KnowledgeConfig, VectorBackend};
 use super::document::Document;
+use super::learning::Learned;
 use super::lexical::{Delete, LexicalIndex, Snapshot, StoredPassage, open_values, validity_s};
 use super::synonym::Synonyms;
 use super::vector::{EmbeddedVectors, ServerVectors, VectorIndex, VectorPoint};
@@ -77,6 +79,8 @@ pub struct KnowledgeIndex {
     pub(super) lexical: LexicalIndex,
     pub(super) vectors: Option<Box<dyn VectorIndex>>,
     pub(super) synonyms: Synonyms,
+    pub(super) bilingual: Bilingual,
+    learned: RwLock<Arc<Learned>>,
     snapshot: RwLock<Arc<Snapshot>>,
     writing: Mutex<()>,
     rebuild: Mutex<Option<RebuildReason>>,
@@ -91,6 +95,7 @@ impl KnowledgeIndex {
     /// [`KnowledgeError::Vector`] for a wrong server address.
     pub fn open(dir: &Path, config: KnowledgeConfig) -> Result<Self> {
         let synonyms = config.synonyms.as_deref().map(Synonyms::load).transpose()?.unwrap_or_default();
+        let bilingual = config.bilingual.as_deref().map(Bilingual::load).transpose()?.unwrap_or_default();
         std::fs::create_dir_all(dir).map_err(|error| KnowledgeError::file(dir, error))?;
         let mut reason = check_format(dir, &config);
         let opened = match reason {
@@ -116,6 +121,8 @@ impl KnowledgeIndex {
             lexical,
             vectors,
             synonyms,
+            bilingual,
+            learned: RwLock::default(),
             snapshot: RwLock::new(Arc::new(snapshot)),
             writing: Mutex::new(()),
             rebuild: Mutex::new(reason),
@@ -189,6 +196,16 @@ impl KnowledgeIndex {
     /// [`KnowledgeError::Vector`].
     pub fn vector_count(&self) -> Result<Option<usize>> {
         self.vectors.as_ref().map(|vectors| vectors.count()).transpose()
+    }
+
+    /// From now on searches rank by what was learned.
+    pub fn set_learned(&self, learned: Learned) {
+        *self.learned.write() = Arc::new(learned);
+    }
+
+    /// What was learned.
+    pub fn learned(&self) -> Arc<Learned> {
+        Arc::clone(&self.learned.read())
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {

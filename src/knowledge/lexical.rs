@@ -19,6 +19,7 @@ use super::analysis;
 use super::chunk::Passage;
 use super::document::{Document, DocumentKind};
 use super::query::{ParsedQuery, SearchRequest};
+use super::vocabulary::Vocabulary;
 use super::{KnowledgeError, Result};
 
 /// Memory of a writer in bytes; the least that tantivy takes.
@@ -86,7 +87,7 @@ pub(super) struct LexicalIndex {
 pub(super) struct Snapshot {
     pub(super) searcher: Searcher,
     /// English terms, sorted: where corrections of typing errors come from.
-    pub(super) vocabulary: Vec<String>,
+    pub(super) vocabulary: Vocabulary,
     /// Counter of commits.
     pub(super) version: u64,
     /// Latest start and earliest end over all passages, seconds.
@@ -164,7 +165,7 @@ impl LexicalIndex {
             validity.0 = validity.0.max(columns.i64("effective_from")?.max_value());
             validity.1 = validity.1.min(columns.i64("expires_at")?.min_value());
         }
-        Ok(Snapshot { searcher, vocabulary: vocabulary.into_iter().collect(), version: payload.parse().unwrap_or(0), validity })
+        Ok(Snapshot { searcher, vocabulary: Vocabulary::new(vocabulary), version: payload.parse().unwrap_or(0), validity })
     }
 
     /// Writes in one commit: deletes what is named, adds passages. Readers see all of it or nothing.

@@ -30,6 +30,7 @@
 //! ```
 
 mod analysis;
+mod bilingual;
 mod chunk;
 mod citation;
 mod config;
@@ -39,6 +40,7 @@ mod fusion;
 mod html;
 mod import;
 mod index;
+mod learning;
 mod lexical;
 mod lifecycle;
 mod markup;
@@ -47,7 +49,9 @@ mod search;
 mod synonym;
 mod terms;
 mod vector;
+mod vocabulary;
 
+pub use bilingual::Bilingual;
 pub use chunk::{Passage, passages};
 pub use config::{FieldWeights, Fusion, KnowledgeConfig, QdrantConfig, VectorBackend};
 pub use document::{
@@ -56,6 +60,7 @@ pub use document::{
 pub use error::{KnowledgeError, Result};
 pub use import::{ImportFormat, Imported, ImportedDocument, MAX_IMPORT_BYTES, Rejected, import, import_dir};
 pub use index::{Embed, IndexReport, KnowledgeIndex, RebuildReason};
+pub use learning::{Learned, LearningConfig, Outcome, Use};
 pub use lexical::StoredPassage;
 pub use lifecycle::{DiffLine, History, Version};
 pub use markup::{Block, blocks, sanitise_html};

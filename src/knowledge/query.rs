@@ -70,6 +70,12 @@ pub struct SearchRequest {
     /// Whether to explain the scores.
     #[serde(default)]
     pub explain: bool,
+    /// The intent behind the query: what was learned under it ranks. Not on the wire.
+    #[serde(skip)]
+    pub topic: Option<String>,
+    /// The agent who asks: what he used ranks. Not on the wire.
+    #[serde(skip)]
+    pub agent: Option<String>,
 }
 
 fn default_top_k() -> usize {
@@ -87,6 +93,8 @@ impl SearchRequest {
             languages: Vec::new(),
             as_of: None,
             explain: false,
+            topic: None,
+            agent: None,
         }
     }
 
@@ -188,6 +196,8 @@ pub struct Explanation {
     pub dense_rank: Option<usize>,
     /// Whether the search by sound took part.
     pub by_sound: bool,
+    /// What the score was multiplied by because of what became of the article before; 1: nothing learned.
+    pub learned: f32,
 }
 
 /// A term of an explanation.
@@ -211,6 +221,8 @@ pub enum TermSource {
     Word,
     /// Means the same as a word of the query.
     Synonym,
+    /// Means the same in the other language.
+    Translation,
     /// A known word close to one of the query.
     Typo,
     /// Sounds like the query.
@@ -230,6 +242,8 @@ pub(super) struct ParsedQuery {
     pub(super) excluded: Vec<Vec<String>>,
     /// The text without operators, folded.
     pub(super) folded: String,
+    /// Whether articles of another language than the query's may answer.
+    pub(super) across: bool,
 }
 
 /// A word of a query.

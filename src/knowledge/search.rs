@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use tantivy::DocAddress;
 use tantivy::query::{Occur, Query};
 
+use crate::conversation::Language;
+
 use super::Result;
 use super::citation::mark;
 use super::fusion::{Fused, fuse};
 use super::index::KnowledgeIndex;
-use super::lexical::{OPEN_TO_ALL, Snapshot, as_of_s};
+use super::lexical::{OPEN_TO_ALL, Snapshot, StoredPassage, as_of_s};
 use super::query::{ExplainedTerm, Explanation, ParsedQuery, PassageHit, SearchMode, SearchRequest, SearchResponse};
 use super::terms::{QueryTerm, QueryTerms, query_terms, sound_clauses, sound_terms, word_clauses};
 use super::vector::VectorFilter;
@@ -21,6 +23,8 @@ const STOP_WORD_TRUST: f32 = 0.3;
 /// A score of a full match is evidence of 1 - exp(-1.6) = 0.8.
 const STEEPNESS: f32 = 1.6;
 
+/// A candidate, what its score was multiplied by, and its passage if it was read already.
+type Ranked = (DocAddress, Fused, f32, Option<StoredPassage>);
 type Conditions = Vec<(Occur, Box<dyn Query>)>;
 
 /// The lexical ranking and how it came about.
@@ -45,7 +49,9 @@ impl KnowledgeIndex {
     pub fn search(&self, request: &SearchRequest, query_vector: Option<&[f32]>) -> Result<SearchResponse> {
         request.validate()?;
         let snapshot = self.snapshot();
-        let parsed = ParsedQuery::parse(&request.query);
+        let mut parsed = ParsedQuery::parse(&request.query);
+        let own = [Language::of_text(&request.query)];
+        parsed.across = request.languages != own;
         let conditions = self.lexical.conditions(&snapshot, request, &parsed);
         let mut degraded = Vec::new();
         let dense = match request.mode {
@@ -66,7 +72,10 @@ impl KnowledgeIndex {
         let fused = fuse(self.config.fusion, lexical.as_ref().map(|lexical| lexical.ranking.as_slice()), dense.as_deref());
         let terms = match &lexical {
             Some(_) => Vec::new(),
-            None => query_terms(&snapshot, &self.lexical.fields, &parsed, &self.synonyms, &self.config.weights)?.terms,
+            None => {
+                query_terms(&snapshot, &self.lexical.fields, &parsed, (&self.synonyms, &self.bilingual), &self.config.weights)?
+                    .terms
+            }
         };
         let lexical = lexical.unwrap_or_else(|| Lexical { terms, ..Lexical::default() });
         let passages = self.answers(&snapshot, request, &lexical, &fused)?;
@@ -76,7 +85,7 @@ impl KnowledgeIndex {
     /// The ranking by words; if its evidence is weak, by sound as well.
     fn by_words(&self, snapshot: &Snapshot, parsed: &ParsedQuery, conditions: &Conditions) -> Result<Lexical> {
         let (config, fields) = (&self.config, &self.lexical.fields);
-        let found = query_terms(snapshot, fields, parsed, &self.synonyms, &config.weights)?;
+        let found = query_terms(snapshot, fields, parsed, (&self.synonyms, &self.bilingual), &config.weights)?;
         let clauses = word_clauses(&found, fields, &config.weights);
         let hits = self.lexical.top(snapshot, clauses, conditions, config.candidates)?;
         let trust = if parsed.only_stop_words { STOP_WORD_TRUST } else { 1.0 };
@@ -143,6 +152,25 @@ impl KnowledgeIndex {
         Ok(Some(ranking))
     }
 
+    /// The candidates in the order of their scores times what was learned of their articles. Without anything learned this is
+    /// the order of fusion, and no passage is read.
+    fn by_use(&self, snapshot: &Snapshot, request: &SearchRequest, fused: &[(DocAddress, Fused)]) -> Result<Vec<Ranked>> {
+        let learned = self.learned();
+        if learned.is_empty() {
+            return Ok(fused.iter().map(|(address, candidate)| (*address, *candidate, 1.0, None)).collect());
+        }
+        let mut ranked = Vec::with_capacity(fused.len());
+        for (address, candidate) in fused {
+            let stored = self.lexical.stored(&snapshot.searcher, *address)?;
+            let factor = learned.factor(&stored.document_id, request.topic.as_deref(), request.agent.as_deref());
+            let mut candidate = *candidate;
+            candidate.parts.fused = candidate.parts.fused.map(|score| (score * factor).clamp(0.0, 1.0));
+            ranked.push((*address, candidate, factor, Some(stored)));
+        }
+        ranked.sort_by(|a, b| b.1.parts.fused.unwrap_or(0.0).total_cmp(&a.1.parts.fused.unwrap_or(0.0)));
+        Ok(ranked)
+    }
+
     /// The best candidates, few of one document, with highlights and citation.
     fn answers(
         &self,
@@ -153,11 +181,14 @@ impl KnowledgeIndex {
     ) -> Result<Vec<PassageHit>> {
         let mut per_document: HashMap<String, usize> = HashMap::new();
         let mut passages = Vec::new();
-        for (address, candidate) in fused {
+        for (address, candidate, learned, stored) in self.by_use(snapshot, request, fused)? {
             if passages.len() == request.top_k {
                 break;
             }
-            let stored = self.lexical.stored(&snapshot.searcher, *address)?;
+            let stored = match stored {
+                Some(stored) => stored,
+                None => self.lexical.stored(&snapshot.searcher, address)?,
+            };
             let count = per_document.entry(stored.document_id.clone()).or_insert(0);
             *count += 1;
             if *count > self.config.max_passages_per_document.max(1) {
@@ -175,11 +206,12 @@ impl KnowledgeIndex {
                         matched: marked.matched.contains(&term.term),
                     })
                     .collect(),
-                lexical_raw: lexical.raw.get(address).copied(),
+                lexical_raw: lexical.raw.get(&address).copied(),
                 lexical_full: lexical.full,
                 lexical_rank: candidate.lexical_rank,
                 dense_rank: candidate.dense_rank,
                 by_sound: lexical.by_sound,
+                learned,
             });
             passages.push(PassageHit {
                 passage_id: stored.passage_id,

@@ -4,10 +4,12 @@ use tantivy::query::{BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
+use super::bilingual::Bilingual;
 use super::config::FieldWeights;
 use super::lexical::{Fields, Snapshot};
 use super::query::{ParsedQuery, TermSource};
 use super::synonym::Synonyms;
+use super::vocabulary::Vocabulary;
 use super::{Result, analysis};
 
 /// Share of the largest possible score that a passage earns which answers a query well; part of the divisor that makes a
@@ -57,9 +59,10 @@ pub(super) fn query_terms(
     snapshot: &Snapshot,
     fields: &Fields,
     parsed: &ParsedQuery,
-    synonyms: &Synonyms,
+    tables: (&Synonyms, &Bilingual),
     weights: &FieldWeights,
 ) -> Result<QueryTerms> {
+    let (synonyms, bilingual) = tables;
     let searcher = &snapshot.searcher;
     let documents = searcher.num_docs();
     let word_fields = [fields.body, fields.questions, fields.tag_words];
@@ -93,20 +96,30 @@ pub(super) fn query_terms(
             }
         }
     }
+    let translated = if parsed.across { bilingual.translate(&corrected) } else { Vec::new() };
+    for translations in translated {
+        let weight = weights.translation / (translations.len() as f32).sqrt();
+        for term in translations.iter().flat_map(|text| analysis::word_terms(text)) {
+            let count = holding(searcher, &word_fields, &term)?;
+            let known = found.terms.iter().any(|other| other.term == term);
+            if count > 0 && !known && !crate::text::segment::is_stop_word(&term) {
+                found.terms.push(QueryTerm { term, source: TermSource::Translation, weight, idf: idf(documents, count) });
+            }
+        }
+    }
     found.full *= (weights.title + weights.questions + weights.body) * FULL_MATCH;
     Ok(found)
 }
 
 /// Known words at one edit (two from eight letters on) from an unknown one, nearest first.
-fn corrections(vocabulary: &[String], word: &str) -> Vec<String> {
+fn corrections(vocabulary: &Vocabulary, word: &str) -> Vec<String> {
     let length = word.chars().count();
     if length < 4 || !word.is_ascii() {
         return Vec::new();
     }
     let limit = if length >= 8 { 2 } else { 1 };
     let mut near: Vec<(usize, &String)> = vocabulary
-        .iter()
-        .filter(|known| known.len().abs_diff(length) <= limit)
+        .near(word, limit)
         .map(|known| (strsim::damerau_levenshtein(known, word), known))
         .filter(|(distance, _)| *distance <= limit)
         .collect();

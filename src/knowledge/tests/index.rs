@@ -258,3 +258,32 @@ fn rankings_are_fused_as_documented() {
         "one part alone keeps its scores"
     );
 }
+
+#[test]
+fn search_goes_on_by_words_when_the_vector_server_is_slow_or_gone_and_says_so() {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    let server = crate::knowledge::vector::test_server::TestServer::start(None);
+    let backend = QdrantConfig { url: server.url.clone(), timeout_ms: 80, ..QdrantConfig::default() };
+    let config = KnowledgeConfig { vector: VectorBackend::Server(backend), ..hybrid_config() };
+    let dir = tempfile::tempdir().unwrap();
+    let index = KnowledgeIndex::open(dir.path(), config).unwrap();
+    let report = index.replace_all(&[document("退款多久到账", "一至三个工作日原路退回。")], Some(&embed)).unwrap();
+    assert!(report.degraded.is_empty());
+    let vector = vector_of("退款到账");
+    let search = || {
+        let started = Instant::now();
+        let answer = index.search(&SearchRequest::new("退款到账"), Some(&vector)).unwrap();
+        (answer, started.elapsed())
+    };
+    assert!(search().0.degraded.is_empty() && search().0.passages[0].parts.dense.is_some());
+    server.behaviour.delay_ms.store(2_000, Ordering::SeqCst);
+    let (answer, took) = search();
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert_eq!((answer.degraded, answer.passages.len()), (vec!["dense".to_owned()], 1));
+    drop(server);
+    let (answer, took) = search();
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert_eq!((answer.degraded, answer.passages[0].title.as_str()), (vec!["dense".to_owned()], "退款多久到账"));
+}

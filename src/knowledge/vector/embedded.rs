@@ -13,7 +13,7 @@ use super::{INTEGER_FIELDS, KEYWORD_FIELDS, VectorFilter, VectorHit, VectorIndex
 use crate::knowledge::{KnowledgeError, Result};
 
 /// Name of the only vector.
-const VECTOR: &str = "text";
+pub(super) const VECTOR: &str = "text";
 /// Size of a piece of the write-ahead log in bytes.
 const LOG_PIECE_BYTES: usize = 8 * 1024 * 1024;
 /// Points in one operation.
@@ -58,7 +58,7 @@ impl EmbeddedVectors {
     }
 }
 
-fn config(dimension: usize) -> EdgeConfig {
+pub(super) fn config(dimension: usize) -> EdgeConfig {
     let hnsw = HnswIndexConfig { m: 16, ef_construct: 128, max_indexing_threads: 2, ..HnswIndexConfig::default() };
     EdgeConfigBuilder::new()
         .vector(VECTOR, EdgeVectorParamsBuilder::new(dimension, Distance::Cosine).build())

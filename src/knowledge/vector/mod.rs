@@ -152,4 +152,6 @@ fn passage_id_of(bits: u128) -> String {
 }
 
 #[cfg(test)]
+pub(super) mod test_server;
+#[cfg(test)]
 mod tests;

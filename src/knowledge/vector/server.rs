@@ -24,6 +24,8 @@ use crate::knowledge::{KnowledgeError, Result};
 const PAUSE: Duration = Duration::from_secs(5);
 /// How many times the limit of a search a write may take.
 const WRITE_FACTOR: u32 = 100;
+/// Waits before a write is tried again; then it has failed.
+const RETRY_AFTER: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// See the [module](self).
 pub struct ServerVectors {
@@ -72,8 +74,8 @@ impl ServerVectors {
         &self,
         limit: Duration,
         call: impl Future<Output = std::result::Result<T, QdrantError>> + Send + 'static,
-    ) -> Result<T> {
-        let Some(runtime) = &self.runtime else { return Err(KnowledgeError::vector("the client is closed")) };
+    ) -> std::result::Result<T, Failed> {
+        let Some(runtime) = &self.runtime else { return Err(Failed::Lasting("the client is closed".to_owned())) };
         let (sender, receiver) = mpsc::sync_channel(1);
         let task = runtime.spawn(async move {
             // the receiver is gone when it waited too long; then nobody needs the result
@@ -85,11 +87,29 @@ impl ServerVectors {
         }
         let result = match answer {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(KnowledgeError::vector(error)),
-            Err(_) => Err(KnowledgeError::vector(format!("{} did not answer within {} ms", self.config.url, limit.as_millis()))),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(Failed::Passing(format!("{} did not answer within {} ms", self.config.url, limit.as_millis()))),
         };
         *self.down_until.lock() = result.is_err().then(|| Instant::now() + PAUSE);
         result
+    }
+
+    /// Runs a call that may be repeated without harm; tries again when the server is not there or too slow for the moment.
+    fn write<T, F>(&self, call: impl Fn(Qdrant) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = std::result::Result<T, QdrantError>> + Send + 'static,
+    {
+        for pause in RETRY_AFTER {
+            match self.wait(self.write_limit(), call(self.client.clone())) {
+                Err(Failed::Passing(problem)) => {
+                    tracing::warn!(problem, pause_ms = pause.as_millis() as u64, "vector write is tried again");
+                    std::thread::sleep(pause);
+                }
+                done => return Ok(done?),
+            }
+        }
+        Ok(self.wait(self.write_limit(), call(self.client.clone()))?)
     }
 
     fn write_limit(&self) -> Duration {
@@ -102,22 +122,52 @@ impl ServerVectors {
         if *known {
             return Ok(());
         }
-        let (client, name, dimension) = (self.client.clone(), self.config.collection.clone(), self.dimension as u64);
-        self.wait(self.write_limit(), async move {
-            if client.collection_exists(&name).await? {
-                return Ok(());
+        let (name, dimension) = (self.config.collection.clone(), self.dimension as u64);
+        self.write(|client| {
+            let name = name.clone();
+            async move {
+                if client.collection_exists(&name).await? {
+                    return Ok(());
+                }
+                let vectors = VectorParamsBuilder::new(dimension, Distance::Cosine);
+                client.create_collection(CreateCollectionBuilder::new(&name).vectors_config(vectors)).await?;
+                let keywords = KEYWORD_FIELDS.map(|field| (field, FieldType::Keyword));
+                let integers = INTEGER_FIELDS.map(|field| (field, FieldType::Integer));
+                for (field, kind) in keywords.into_iter().chain(integers) {
+                    client.create_field_index(CreateFieldIndexCollectionBuilder::new(&name, field, kind).wait(true)).await?;
+                }
+                Ok(())
             }
-            let vectors = VectorParamsBuilder::new(dimension, Distance::Cosine);
-            client.create_collection(CreateCollectionBuilder::new(&name).vectors_config(vectors)).await?;
-            let keywords = KEYWORD_FIELDS.map(|field| (field, FieldType::Keyword));
-            let integers = INTEGER_FIELDS.map(|field| (field, FieldType::Integer));
-            for (field, kind) in keywords.into_iter().chain(integers) {
-                client.create_field_index(CreateFieldIndexCollectionBuilder::new(&name, field, kind).wait(true)).await?;
-            }
-            Ok(())
         })?;
         *known = true;
         Ok(())
+    }
+}
+
+/// Why a call failed.
+enum Failed {
+    /// It may go well in a moment.
+    Passing(String),
+    /// It will fail again.
+    Lasting(String),
+}
+
+impl From<Failed> for KnowledgeError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Passing(problem) | Failed::Lasting(problem) => Self::vector(problem),
+        }
+    }
+}
+
+/// Sorts an error by its gRPC code (the codes that the gRPC documentation says a client may retry).
+fn failure(error: &QdrantError) -> Failed {
+    use QdrantError::{ResourceExhaustedError, ResponseError};
+    const PASSING: [i32; 4] = [4, 10, 13, 14]; // deadline exceeded, aborted, internal (no connection), unavailable
+    match error {
+        ResponseError { status } if PASSING.contains(&(status.code() as i32)) => Failed::Passing(error.to_string()),
+        ResourceExhaustedError { .. } => Failed::Passing(error.to_string()),
+        _ => Failed::Lasting(error.to_string()),
     }
 }
 
@@ -140,11 +190,11 @@ impl VectorIndex for ServerVectors {
                 let payload = Payload::try_from(payload(point)).map_err(KnowledgeError::vector)?;
                 list.push(PointStruct::new(uuid_text(bits_of(&point.passage_id)?), point.vector.clone(), payload));
             }
-            let (client, name) = (self.client.clone(), self.config.collection.clone());
-            self.wait(
-                self.write_limit(),
-                async move { client.upsert_points(UpsertPointsBuilder::new(name, list).wait(true)).await },
-            )?;
+            let request = UpsertPointsBuilder::new(&self.config.collection, list).wait(true).build();
+            self.write(|client| {
+                let request = request.clone();
+                async move { client.upsert_points(request).await }
+            })?;
         }
         Ok(())
     }
@@ -153,9 +203,10 @@ impl VectorIndex for ServerVectors {
         self.ensure_collection()?;
         let mut must = vec![Condition::range("generation", Range { lt: Some(generation as f64), ..Range::default() })];
         must.extend(document_id.map(|id| Condition::matches("document_id", id.to_owned())));
-        let (client, name) = (self.client.clone(), self.config.collection.clone());
-        self.wait(self.write_limit(), async move {
-            client.delete_points(DeletePointsBuilder::new(name).points(Filter::must(must)).wait(true)).await
+        let request = DeletePointsBuilder::new(&self.config.collection).points(Filter::must(must)).wait(true).build();
+        self.write(|client| {
+            let request = request.clone();
+            async move { client.delete_points(request).await }
         })?;
         Ok(())
     }
@@ -182,9 +233,11 @@ impl VectorIndex for ServerVectors {
 
     fn count(&self) -> Result<usize> {
         self.ensure_collection()?;
-        let (client, name) = (self.client.clone(), self.config.collection.clone());
-        let answer =
-            self.wait(self.write_limit(), async move { client.count(CountPointsBuilder::new(name).exact(true)).await })?;
+        let request = CountPointsBuilder::new(&self.config.collection).exact(true).build();
+        let answer = self.write(|client| {
+            let request = request.clone();
+            async move { client.count(request).await }
+        })?;
         Ok(answer.result.map_or(0, |result| usize::try_from(result.count).unwrap_or(usize::MAX)))
     }
 

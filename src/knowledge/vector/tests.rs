@@ -1,5 +1,9 @@
 //! The contract of a vector home, kept by every implementation.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::test_server::TestServer;
 use super::*;
 use crate::conversation::IdKind;
 use crate::knowledge::QdrantConfig;
@@ -77,6 +81,67 @@ fn embedded_keeps_the_contract_and_its_points() {
     assert_eq!(again.count().unwrap(), 1);
     drop(again);
     assert!(EmbeddedVectors::open(dir.path(), 8).is_err(), "another dimension is refused");
+}
+
+fn server_config(server: &TestServer) -> QdrantConfig {
+    QdrantConfig { url: server.url.clone(), collection: "test".to_owned(), timeout_ms: 500, batch: 2, ..QdrantConfig::default() }
+}
+
+#[test]
+fn server_keeps_the_contract_over_grpc() {
+    let server = TestServer::start(None);
+    check_contract(&ServerVectors::connect(&server_config(&server), 4).unwrap());
+    assert!(server.behaviour.requests.load(Ordering::SeqCst) > 20, "the requests went over the network");
+}
+
+#[test]
+fn writes_are_repeated_while_the_server_is_unavailable() {
+    let server = TestServer::start(None);
+    let index = ServerVectors::connect(&server_config(&server), 4).unwrap();
+    let points = [point("a", [1.0, 0.0, 0.0, 0.0], "*", i64::MAX, 1)];
+    server.behaviour.failures.store(2, Ordering::SeqCst);
+    index.upsert(&points).unwrap();
+    assert_eq!(index.count().unwrap(), 1);
+    server.behaviour.failures.store(100, Ordering::SeqCst);
+    assert!(index.upsert(&points).unwrap_err().to_string().contains("unavailable"), "at last it is an error");
+}
+
+#[test]
+fn the_api_key_travels_with_every_request() {
+    let server = TestServer::start(Some("open sesame"));
+    let config = |key: &str| QdrantConfig { api_key: Some(key.to_owned()), ..server_config(&server) };
+    check_contract(&ServerVectors::connect(&config("open sesame"), 4).unwrap());
+    let wrong = ServerVectors::connect(&config("guess"), 4).unwrap();
+    let error = wrong.count().unwrap_err().to_string();
+    assert!(error.contains("API key"), "{error}");
+    assert!(!error.contains("guess") && !format!("{:?}", config("guess")).contains("guess"), "a key is never shown");
+}
+
+#[test]
+fn a_slow_server_costs_its_limit_once_and_is_asked_again_later() {
+    let server = TestServer::start(None);
+    let index = ServerVectors::connect(&QdrantConfig { timeout_ms: 80, ..server_config(&server) }, 4).unwrap();
+    index.upsert(&[point("a", [1.0, 0.0, 0.0, 0.0], "*", i64::MAX, 1)]).unwrap();
+    server.behaviour.delay_ms.store(1_000, Ordering::SeqCst);
+    let search = || {
+        let started = Instant::now();
+        (index.search(&[1.0, 0.0, 0.0, 0.0], 3, &VectorFilter::default()), started.elapsed())
+    };
+    let (answer, took) = search();
+    assert!(answer.is_err() && took < Duration::from_millis(100), "{took:?}");
+    let asked = server.behaviour.requests.load(Ordering::SeqCst);
+    let (answer, took) = search();
+    assert!(answer.is_err() && took < Duration::from_millis(5), "{took:?}");
+    assert_eq!(server.behaviour.requests.load(Ordering::SeqCst), asked, "not asked while it is known to be slow");
+}
+
+#[test]
+fn tls_is_asked_for_by_the_address_and_a_plain_server_is_refused() {
+    let server = TestServer::start(None);
+    let config = QdrantConfig { url: server.url.replace("http://", "https://"), timeout_ms: 20, ..server_config(&server) };
+    let index = ServerVectors::connect(&config, 4).unwrap();
+    assert!(index.search(&[1.0, 0.0, 0.0, 0.0], 3, &VectorFilter::default()).is_err());
+    assert_eq!(server.behaviour.requests.load(Ordering::SeqCst), 0, "nothing was said in the clear");
 }
 
 #[test]
