@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Compile the written service utterances of service-*/src/*.txt into train.jsonl, dev.jsonl and test.jsonl.
 
-    python3 datasets/build.py [--check]
+    python3 datasets/build.py [--check | --copies FOLDER]
 
 One line of a source is one utterance: `role|intents|acts|emotion|conduct|text`, under a situation heading
 `## slug split`. Entities are written as `[text](type)` or as a slot `{type}`, which is filled from lists
 (`slots.py`). Training utterances are multiplied by other fillings and by light noise (`noise.py`); dev and test
 utterances stand there as written, with one filling each. The result is the same on every machine: every choice is
 seeded by the utterance's id. With --check nothing is written; the exit status says whether the sources are sound
-and the files current.
+and the files current. With --copies the files are written into another folder, where training utterances are repeated
+with other fillings and noise until a language has 10,500 customer and 3,200 agent rows: training may want more of them
+than is worth keeping.
 """
 
 import json
@@ -27,10 +29,13 @@ TAXONOMY = HERE.parent / "pipelines" / "taxonomy"
 LANGUAGES = ("zh", "en")
 SPLITS = ("train", "dev", "test")
 ROLES = {"c": "customer", "a": "agent"}
-HEADING = re.compile(r"^##\s+(\S+)\s+(\S+)\s*$")
+# `## situation split`, or `## situation train weak`: only the intents of a weak situation were labelled by hand, the
+# rest by rule, and training leaves the rest out.
+HEADING = re.compile(r"^##\s+(\S+)\s+(\S+)(?:\s+(weak))?\s*$")
 MARK = re.compile(r"\[([^\[\]]+)\]\(([a-z_]+)\)|\{([a-z_]+)\}")
 # Rows that a language's training split needs at least, dev and test included.
 LEAST_ROWS = {"customer": 6000, "agent": 2000}
+COPIED_ROWS = {"customer": 10500, "agent": 3200}
 
 
 class SourceError(Exception):
@@ -115,13 +120,15 @@ def read_sources(language, lists):
     """All utterances of a language with situation, split and id; problems are collected."""
     utterances, problems, situations = [], [], {}
     for path in sorted((HERE / f"service-{language}" / "src").glob("*.txt")):
-        situation = split = None
+        situation = split = weak = None
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             where = f"service-{language}/src/{path.name}:{number}"
             line = line.strip()
             heading = HEADING.match(line)
             if heading:
-                situation, split = heading.groups()
+                situation, split, weak = heading.groups()
+                if weak and split != "train":
+                    problems.append(f"{where}: only training situations may be weak")
                 if split not in SPLITS:
                     problems.append(f"{where}: split is `{split}`, it must be train, dev or test")
                 if situations.setdefault(situation, (split, path.name)) != (split, path.name):
@@ -136,7 +143,7 @@ def read_sources(language, lists):
             except SourceError as error:
                 problems.append(str(error))
                 continue
-            utterance |= {"situation": situation, "split": split, "where": where}
+            utterance |= {"situation": situation, "split": split, "where": where, "weak": bool(weak)}
             utterances.append(utterance)
     counts = Counter()
     for utterance in utterances:
@@ -180,10 +187,10 @@ def fill(utterance, language, seed, with_noise):
         "conduct": utterance["conduct"],
         "entities": entities,
         "skeleton": skeleton(utterance),
-    }
+    } | ({"weak": True} if utterance["weak"] else {})
 
 
-def compile_language(language, utterances):
+def compile_language(language, utterances, least_rows):
     """Rows by split. A training text that stands in dev or test, as another filling or copy, is left out."""
     rows = {split: [] for split in SPLITS}
     held_out = {canonical(skeleton(u)) for u in utterances if u["split"] != "train"}
@@ -199,7 +206,7 @@ def compile_language(language, utterances):
         rows[split].append(row)
     train = [u for u in utterances if u["split"] == "train" and canonical(skeleton(u)) not in held_out]
     forbidden = {canonical(r["text"]) for split in ("dev", "test") for r in rows[split]}
-    for role, least in LEAST_ROWS.items():
+    for role, least in least_rows.items():
         have = sum(r["role"] == role for split in SPLITS for r in rows[split])
         own = [u for u in train if u["role"] == role]
         copy = 1
@@ -229,17 +236,23 @@ def report(language, rows):
 
 
 def main():
-    check = "--check" in sys.argv[1:]
+    arguments = sys.argv[1:]
+    check = arguments == ["--check"]
+    copies = Path(arguments[1]) if len(arguments) == 2 and arguments[0] == "--copies" else None
+    if arguments and not check and not copies:
+        print(__doc__.split("\n\n")[1], file=sys.stderr)
+        return 2
     lists, sound = taxonomy(), True
     for language in LANGUAGES:
         utterances, problems = read_sources(language, lists)
         for problem in problems:
             print(problem, file=sys.stderr)
         sound &= not problems
-        rows = compile_language(language, utterances)
+        rows = compile_language(language, utterances, COPIED_ROWS if copies else LEAST_ROWS)
         report(language, rows)
         for split in SPLITS:
-            path = HERE / f"service-{language}" / f"{split}.jsonl"
+            path = (copies or HERE) / f"service-{language}" / f"{split}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
             content = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows[split])
             if check:
                 if not path.exists() or path.read_text(encoding="utf-8") != content:

@@ -41,6 +41,10 @@ def from_own(row: dict) -> Example:
     entities = row.get("entities")
     spans = None if entities is None else [(e["start"], e["end"], labels.ENTITY_ALIAS.get(e["type"], e["type"])) for e in entities]
     intents = row["intents"] or None
+    pair, origin = ("own", intents[0]) if intents else None, row["id"].split("+")[0]
+    if row.get("weak"):
+        # Only its intents were labelled by hand (datasets/build.py).
+        return Example(row["text"], intents=intents, pair=pair, origin=origin)
     return Example(
         row["text"],
         intents=intents,
@@ -48,8 +52,8 @@ def from_own(row: dict) -> Example:
         emotion=row["emotion"],
         conduct={name: name in row["conduct"] for name in labels.CONDUCT},
         entities=spans,
-        pair=("own", intents[0]) if intents else None,
-        origin=row["id"].split("+")[0],
+        pair=pair,
+        origin=origin,
     )
 
 

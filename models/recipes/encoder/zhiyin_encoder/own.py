@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 from .settings import REPOSITORY
 
 DATASETS = REPOSITORY / "datasets"
+# Service rows with more copies of the training utterances (`datasets/build.py --copies FOLDER`), if this is set.
+SERVICE = Path(os.environ.get("ZHIYIN_SERVICE_ROWS", DATASETS))
 KNOWLEDGE = REPOSITORY / "pipelines/knowledge"
 LANGUAGES = ("zh", "en")
 
 
 def rows(language: str, split: str) -> list[dict]:
     """Rows of `datasets/service-<language>/<split>.jsonl`; none when the set is not built yet."""
-    path = DATASETS / f"service-{language}/{split}.jsonl"
+    path = SERVICE / f"service-{language}/{split}.jsonl"
     if not path.exists():
         return []
     return [json.loads(line) for line in path.open(encoding="utf-8")]
