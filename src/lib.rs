@@ -21,6 +21,7 @@ pub mod insight;
 pub mod knowledge;
 pub mod nlu;
 pub mod pipeline;
+pub mod privacy;
 pub mod quality;
 pub mod registry;
 pub mod store;
