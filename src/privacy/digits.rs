@@ -95,6 +95,9 @@ fn run_from(chars: &[char], first: Vec<Atom>) -> Run {
         let end = atoms[atoms.len() - 1].end;
         let Some((next, mut gap)) = gap_at(chars, end) else { break };
         let Some(mut more) = atoms_at(chars, next, atoms.len()) else { break };
+        if lone_numeral(chars, end - 1, more[0].start) {
+            break; // 65123456一直没人接
+        }
         let words = is_word(chars, end - 1) && is_word(chars, more[0].start);
         if gap == Gap::Space && words {
             gap = Gap::None;
@@ -108,13 +111,21 @@ fn run_from(chars: &[char], first: Vec<Atom>) -> Run {
     }
     let end = atoms[atoms.len() - 1].end;
     let letter = |at: Option<&char>| at.is_some_and(|c| c.is_ascii_alphabetic() || *c == '_');
+    // 555-0133x42: an extension is no part of the number
+    let extension = chars.get(end) == Some(&'x') && chars.get(end + 1).is_some_and(char::is_ascii_digit);
     let spoken = atoms.iter().any(|atom| !chars[atom.start].is_ascii_digit());
     Run {
         glued_left: chars[start].is_ascii_digit() && start > 0 && letter(chars.get(start - 1)),
-        glued_right: chars[end - 1].is_ascii_digit() && letter(chars.get(end)),
+        glued_right: chars[end - 1].is_ascii_digit() && letter(chars.get(end)) && !extension,
         spoken,
         atoms,
     }
+}
+
+/// A single numeral character right behind figures belongs to the next word.
+fn lone_numeral(chars: &[char], before: usize, at: usize) -> bool {
+    let numeral = |at: usize| chars.get(at).is_some_and(|c| digit_zh(*c).is_some());
+    before + 1 == at && chars[before].is_ascii_digit() && numeral(at) && !numeral(at + 1)
 }
 
 fn is_word(chars: &[char], at: usize) -> bool {

@@ -14,7 +14,7 @@ const SURNAMES: &str = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林�
 /// Characters that given names are commonly made of.
 const GIVEN: &str = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红梅建国志文海燕云飞鹏辉婷欣怡宇轩浩然子涵梓萱晨阳俊思远佳琪慧春生立新永贵凤雪晓玲琳倩莉萍丹波斌峰龙林森鑫健康庆东南西北方正德福成功宏伟光荣兴旺胜利民安宁雨晴诗雅婉清淑珍珠宝莲荷菊竹松柏青山川江河湖泊冰雷震坤乾天地仁义礼智信忠孝廉洁博学家豪杰英才俊良善美好心怡然逸轩睿哲瑞祥嘉乐悦欢凯旋翔宇航帆舟远程鸿雁鹤鹰龙虎豹彪彬彩虹霓裳羽毛丰收秋冬夏月星辰昊旭日曦朝夕晗晶莹璐瑶琴棋书画墨香馨蕾蓉芬芝茜茹蓓薇若依可人小大中少长元亨利贞维国邦栋梁柱材根树桐楠权果昌盛茂荣贤淑惠慈爱恩泽润涛泉源溪沁沐沛泓涵澜澄清漪潇洒冉然宏亮朗照耀炜烨焕炎灵巧妙善佑佐佩仪伦伊伯仲叔季双全";
 /// Behind such words a name stands.
-const BEFORE_ZH: &str = r"(?:我?(?:名字)?叫|我是|他是|她是|姓名(?:是|叫|写)?|户名(?:是)?|户主(?:是|叫|名字)?|机主(?:是)?|业主(?:是|叫)?|(?:收|寄|收货|联系|联络|乘机|入住|就诊|被保险|受益|预订|租|收餐)人(?:是|叫|改成|写的?|为)?|患者|乘客|客人|客户|学员|骑手|师傅|工程师|医生|老婆|爱人|老公|丈夫|妻子|妈妈|爸爸|孩子|儿子|女儿|表弟|同事|朋友|找一?下|转告|告诉|过户到|抬头写?|写着?|印的是|用的是?|行驶证上是|新户主|本人|不是)";
+const BEFORE_ZH: &str = r"(?:我?(?:名字)?叫|名字(?:是|写的?)?|我是|他是|她是|姓名(?:是|叫|写)?|户名(?:是)?|户主(?:是|叫|名字)?|机主(?:是)?|业主(?:是|叫)?|(?:收|寄|收货|联系|联络|乘机|入住|就诊|被保险|受益|预订|租|收餐)人(?:是|叫|改成|写的?|为)?|患者|乘客|客人|客户|学员|骑手|师傅|工程师|医生|老婆|爱人|老公|丈夫|妻子|妈妈|爸爸|孩子|儿子|女儿|表弟|同事|朋友|找一?下|转告|告诉|过户到|抬头写?|写着?|印的是|用的是?|行驶证上是|新户主|本人|不是)";
 const BEHIND_ZH: &str = r"(?:先生|女士|小姐|医生|师傅|经理|老师|同学|名下|的名字|收|本人|身份证|态度|接(?:的|电话)|拿我)";
 /// Words that begin with a surname and a given-name character but are none.
 const NO_NAMES: [&str; 46] = [
@@ -121,7 +121,8 @@ fn latin(text: &Folded, hits: &[Hit], asked: Option<Cue>, patterns: &Patterns) -
         let words: Vec<&str> = name.as_str().split(' ').collect();
         let known = is_first_name(words[0]);
         let title = ["mr", "mrs", "ms", "miss", "dr", "doctor"].iter().any(|t| hit[0].to_ascii_lowercase().starts_with(t));
-        if (words.len() > 1 && !is_common_word(words[0])) || (known && !title) {
+        let own = hit[0].to_ascii_lowercase().starts_with("my ");
+        if ((words.len() > 1 || own) && !is_common_word(words[0])) || (known && !title) {
             push(name.start(), name.end(), if known { 0.9 } else { 0.8 });
         }
     }

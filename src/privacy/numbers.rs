@@ -75,7 +75,8 @@ fn in_run(text: &Folded, hits: &[Hit], asked: Option<Cue>, run: &Run) -> Vec<Fin
     let last = run.atoms.len();
     let mut found = Vec::new();
     let whole = run.digits(0, last);
-    if !checks::mobile_cn(&whole) && checks::is_hotline(&whole, text.han) {
+    let american = matches!(run.groups(0, last).as_slice(), [1, 3, 3, 4]);
+    if (american || !checks::mobile_cn(&whole)) && checks::is_hotline(&whole, text.han) {
         return found;
     }
     for (place, &from) in borders.iter().enumerate() {
@@ -148,7 +149,9 @@ fn bank_card(candidate: &Candidate<'_>) -> Verdict {
     if checks::bank_card(candidate.digits) && !candidate.named_thing() && !candidate.digits.starts_with("8986") {
         return Some((Kind::BankCard, if named { 1.0 } else { 0.8 }));
     }
-    (named && matches!(candidate.digits.len(), 16 | 19)).then_some((Kind::BankCard, 0.7))
+    let length = candidate.digits.len();
+    (named && ((12..=19).contains(&length) && checks::luhn(candidate.digits) || matches!(length, 16 | 19)))
+        .then_some((Kind::BankCard, 0.7))
 }
 
 fn code(candidate: &Candidate<'_>) -> Verdict {
@@ -166,7 +169,7 @@ fn phone(candidate: &Candidate<'_>) -> Verdict {
     let strength = if candidate.by_phone() { 1.0 } else { 0.8 };
     let cn_groups = matches!(candidate.groups, [11] | [3, 4, 4] | [3, 8] | [3, 3, 5] | [7, 4] | [3, 4, 2, 2] | [4, 3, 4]);
     // groups that only telephone numbers have: a word for a thing further away does not speak against them
-    let shaped = matches!(candidate.groups, [3, 4, 4] | [3, 3, 4] | [1, 3, 3, 4] | [5, 6] | [5, 3, 3]);
+    let shaped = candidate.plus || matches!(candidate.groups, [3, 4, 4] | [3, 3, 4] | [1, 3, 3, 4] | [5, 6] | [5, 3, 3]);
     if if shaped { candidate.thing_beside } else { candidate.named_thing() } {
         return None;
     }
@@ -230,7 +233,8 @@ fn abroad(digits: &str) -> Verdict {
         };
     }
     if let Some(rest) = national("1").filter(|rest| rest.len() == 10) {
-        return checks::north_american(rest).then_some((Kind::Mobile, 1.0));
+        let free = checks::is_hotline(rest, false);
+        return (!free).then_some((Kind::Mobile, if checks::north_american(rest) { 1.0 } else { 0.8 }));
     }
     (8..=15).contains(&digits.len()).then_some((Kind::Mobile, 0.8))
 }
@@ -238,7 +242,17 @@ fn abroad(digits: &str) -> Verdict {
 /// Other forms, only where a word beside it says telephone.
 fn loose_phone(candidate: &Candidate<'_>) -> Verdict {
     let count = candidate.digits.len();
-    if !candidate.by_phone() || checks::is_date(candidate.digits) {
+    let date = candidate.groups.starts_with(&[4, 2, 2]) && checks::is_date(&candidate.digits[..8]);
+    if date || checks::is_date(candidate.digits) {
+        return None;
+    }
+    let grouped =
+        candidate.groups.len() >= 3 && candidate.groups.iter().all(|n| (2..=4).contains(n)) && candidate.widest < Gap::Comma;
+    if !candidate.han && !candidate.spoken && grouped && (8..=12).contains(&count) && candidate.cue.is_none_or(|c| c == Cue::Name)
+    {
+        return Some((Kind::Mobile, 0.6));
+    }
+    if !candidate.by_phone() {
         return None;
     }
     let first = candidate.digits.chars().next().unwrap_or('0');
