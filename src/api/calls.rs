@@ -297,6 +297,9 @@ pub(super) struct TranscriptQuery {
     #[serde(default)]
     #[param(inline)]
     format: TranscriptFormat,
+    /// Mask personal data of every kind, also what the settings allow to be kept.
+    #[serde(default)]
+    redacted: bool,
 }
 
 /// The transcript of a call: the conversation in its interchange form, plain text or subtitles.
@@ -312,5 +315,9 @@ pub(super) async fn transcript(
     let events = context.store().events(&call_id, 1, u32::MAX).await?;
     let spoken = spoken_in(&events);
     let conversation = crate::conversation::Conversation::from_utterances(crate::pipeline::head_of(&call), &spoken);
+    if query.redacted {
+        let all = crate::privacy::Kind::ALL.into_iter().collect();
+        return Ok(render(&crate::privacy::redact_conversation(&conversation, &all).0, query.format));
+    }
     Ok(render(&conversation, query.format))
 }

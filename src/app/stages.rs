@@ -79,6 +79,7 @@ pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>)
         spec: Stages::load_spec(home, options.pipeline)?,
         reader: Reader::new(Taxonomy::load(&pipelines.join("taxonomy"))?),
         itn: Itn::new(),
+        privacy: settings.privacy.kinds(),
         knowledge: Arc::new(index),
         templates: TemplateBook::load(&pipelines.join("templates/tone.toml"))?,
         advisor: AdvisorConfig {

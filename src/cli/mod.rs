@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod knowledge;
 mod models;
+mod privacy;
 mod quality;
 mod render;
 mod serve;
@@ -62,6 +63,11 @@ enum Command {
     Models {
         #[command(subcommand)]
         command: models::ModelsCommand,
+    },
+    /// Personal data: measure, find, take out of a conversation and its recording.
+    Privacy {
+        #[command(subcommand)]
+        command: privacy::PrivacyCommand,
     },
     /// Settings: show the resolved ones, check a file.
     Config {
@@ -119,6 +125,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 let registry = crate::app::registry(&session.home, &session.settings)?;
                 models::run(command, &registry).await
             }
+            Command::Privacy { command } => privacy::run(command),
             Command::Bench { command } => crate::bench::run(session, command).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub suggestions: SuggestionSettings,
     /// Quality inspection.
     pub quality: QualitySettings,
+    /// Personal data.
+    pub privacy: PrivacySettings,
     /// Sizes and rates.
     pub limits: LimitSettings,
     /// Logs.
@@ -135,6 +137,22 @@ pub struct QualitySettings {
     pub scheme: String,
 }
 
+/// Personal data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrivacySettings {
+    /// Take personal data out of the words before anything is kept: events, messages, summaries, what rules see.
+    pub redact_text: bool,
+    /// Which kinds are taken out; the list is in `pipelines/taxonomy/entity.toml` under `personal`.
+    pub redact_kinds: Vec<crate::privacy::Kind>,
+}
+
+impl PrivacySettings {
+    /// The kinds to take out; none if that is switched off.
+    pub fn kinds(&self) -> crate::privacy::KindSet {
+        if self.redact_text { self.redact_kinds.iter().copied().collect() } else { crate::privacy::KindSet::new() }
+    }
+}
+
 /// Sizes and rates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LimitSettings {
@@ -218,6 +236,12 @@ impl Default for SuggestionSettings {
 impl Default for QualitySettings {
     fn default() -> Self {
         Self { scheme: "general".into() }
+    }
+}
+
+impl Default for PrivacySettings {
+    fn default() -> Self {
+        Self { redact_text: true, redact_kinds: crate::privacy::default_kinds().into_iter().collect() }
     }
 }
 

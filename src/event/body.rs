@@ -56,6 +56,9 @@ pub enum EventBody {
     /// A transcript that stays.
     #[serde(rename = "transcript.final")]
     TranscriptFinal(TranscriptFinal),
+    /// The words of an utterance changed after their final.
+    #[serde(rename = "transcript.revised")]
+    TranscriptRevised(super::TranscriptRevised),
     /// Speakers were told apart anew.
     #[serde(rename = "speaker.updated")]
     SpeakerUpdated {
@@ -169,6 +172,7 @@ impl EventBody {
             Self::SpeechEnded { .. } => "speech.ended",
             Self::TranscriptPartial(_) => "transcript.partial",
             Self::TranscriptFinal(_) => "transcript.final",
+            Self::TranscriptRevised(_) => "transcript.revised",
             Self::SpeakerUpdated { .. } => "speaker.updated",
             Self::RiskUpdated(_) => "risk.updated",
             Self::UtteranceUnderstood(_) => "utterance.understood",

@@ -18,6 +18,7 @@
 mod body;
 mod call;
 mod envelope;
+mod revised;
 mod sink;
 
 pub use body::{
@@ -29,6 +30,7 @@ pub use call::{
     millis_between,
 };
 pub use envelope::{Draft, EVENT_VERSION, Event, now_rfc3339};
+pub use revised::{ReviseCause, TranscriptRevised};
 pub use sink::{Appended, EventSink, MemorySink, Record, SinkError};
 
 #[cfg(test)]

@@ -33,6 +33,14 @@ pub enum Record {
         /// The answer that was given, JSON.
         body: String,
     },
+    /// Personal data that showed itself late goes out of the events that have the words of an utterance, and out of the
+    /// answer that was kept for its repetition.
+    Redact {
+        /// Utterance.
+        utterance_id: crate::conversation::UtteranceId,
+        /// What goes.
+        findings: Vec<crate::privacy::Finding>,
+    },
     /// A whole scorecard.
     Score {
         /// `scr_…`.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::after_call::finish;
 use super::desk::Desk;
 use super::ears::Ears;
+use super::guarded::Guarded;
 use super::heard::Heard;
 use super::{PipelineError, Stages};
 use crate::conversation::{IdKind, Language, Role, TimeSpan, Utterance, UtteranceId, new_id};
@@ -264,20 +265,29 @@ impl CallTask {
             Heard::Final { mut event, mut utterance, voice } => {
                 let language = Language::from_tag(&utterance.language).unwrap_or_else(|| Language::of_text(&utterance.raw_text));
                 utterance.text = self.stages.normalise(&utterance.raw_text, language);
-                event.text = utterance.text.clone();
+                let guarded = self.desk.guard(utterance);
+                event.text.clone_from(&guarded.utterance.text);
+                event.raw_text.clone_from(&guarded.utterance.raw_text);
+                event.words.clone_from(&guarded.utterance.words);
+                event.redactions = guarded.redactions.iter().map(Into::into).collect();
+                let utterance = &guarded.utterance;
                 let at_ms = utterance.span.end_ms;
                 self.speaking_ms += utterance.span.duration_ms();
                 self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(event))]).await?;
-                self.follow_up(utterance, voice).await?;
+                self.follow_up(guarded, voice).await?;
             }
         }
         Ok(())
     }
 
     /// Everything that follows from a final. A failing encoder degrades the call, it does not end it.
-    async fn follow_up(&mut self, utterance: Utterance, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
-        let at_ms = utterance.span.end_ms;
-        match self.desk.take(utterance, voice).await {
+    async fn follow_up(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
+        let at_ms = guarded.utterance.span.end_ms;
+        let (revised, records) = self.desk.redact_earlier(&guarded);
+        if !records.is_empty() {
+            self.sink.append(&self.desk.call().call_id, revised, records).await?;
+        }
+        match self.desk.take(guarded, voice).await {
             Ok(drafts) => Ok(self.append(drafts).await?),
             Err(error) => {
                 tracing::warn!(call_id = %self.desk.call().call_id, %error, "understanding is left out");
@@ -314,12 +324,14 @@ impl CallTask {
             confidence: None,
             words: Vec::new(),
         };
+        let guarded = self.desk.guard(utterance);
+        let utterance = guarded.utterance.clone();
         let body = EventBody::MessageAdded {
             message_id: new_id(IdKind::Message),
             utterance_id: utterance.utterance_id.clone(),
             role: message.role,
             speaker: None,
-            text: message.text,
+            text: utterance.text.clone(),
             language,
             sent_at,
             start_ms,
@@ -332,7 +344,7 @@ impl CallTask {
         });
         let call_id = self.desk.call().call_id.clone();
         self.sink.append(&call_id, vec![Draft::new(start_ms, body)], record.into_iter().collect()).await?;
-        self.follow_up(utterance.clone(), None).await?;
+        self.follow_up(guarded, None).await?;
         let drafts = self.desk.advance_clock(start_ms);
         self.append(drafts).await?;
         Ok(utterance)

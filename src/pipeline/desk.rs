@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::guarded::{Guarded, mask_entities};
 use super::{PipelineError, Stages};
 use crate::assist::{Advisor, Found, Moment, wants_search};
 use crate::conversation::{Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading, new_id};
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
+use crate::privacy::Watcher;
 use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
 
 /// Milliseconds of the call between two risk events.
@@ -18,16 +20,17 @@ const RISK_CHANGE: f32 = 0.05;
 
 /// What is kept of a conversation while it runs.
 pub struct Desk {
-    stages: Arc<Stages>,
+    pub(super) stages: Arc<Stages>,
     call: Call,
     advisor: Advisor,
     course: Course,
     meters: BTreeMap<Role, ArousalMeter>,
     rules: LiveEvaluator,
-    spoken: Vec<(Utterance, Option<Understanding>)>,
+    pub(super) spoken: Vec<(Utterance, Option<Understanding>)>,
     previous_customer: Option<String>,
     risk_told: Option<(i64, f32)>,
     open_alerts: BTreeMap<String, String>,
+    pub(super) watcher: Watcher,
 }
 
 impl Desk {
@@ -46,6 +49,7 @@ impl Desk {
             previous_customer: None,
             risk_told: None,
             open_alerts: BTreeMap::new(),
+            watcher: Watcher::default(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Desk {
 
     /// Takes an utterance back that was understood in an earlier life of the process.
     pub fn restore(&mut self, utterance: Utterance, understanding: Option<Understanding>) {
+        self.watcher.take(utterance.role.name(), &utterance.text);
         // What it changed was told then.
         drop(self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(understanding.as_ref()), true));
         if utterance.role == Role::Customer {
@@ -79,12 +84,15 @@ impl Desk {
     ///
     /// # Errors
     /// The encoder failed; the utterance is kept without annotations.
-    pub async fn take(&mut self, utterance: Utterance, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
+    pub async fn take(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
+        let Guarded { utterance, said, redactions, .. } = guarded;
         let at_ms = utterance.span.end_ms;
         let arousal = voice.and_then(|sample| self.meters.entry(utterance.role).or_default().measure(sample));
         let reading =
             voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
-        let understood = match self.stages.understand(&utterance, reading, arousal).await {
+        // The encoder hears what was said; what it tells is masked again.
+        let spoken = Utterance { text: said, ..utterance.clone() };
+        let understood = match self.stages.understand(&spoken, reading, arousal).await {
             Ok(understood) => understood,
             Err(error) => {
                 self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(None), true);
@@ -92,7 +100,8 @@ impl Desk {
                 return Err(error);
             }
         };
-        let understanding = understood.understanding;
+        let mut understanding = understood.understanding;
+        mask_entities(&mut understanding, &redactions);
         let mut drafts = vec![Draft::new(at_ms, EventBody::UtteranceUnderstood(Box::new(understanding.clone())))];
         let spec = &self.stages.spec;
         if spec.has("assist") {

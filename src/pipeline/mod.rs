@@ -21,6 +21,7 @@ mod call_task;
 mod desk;
 mod ears;
 mod error;
+mod guarded;
 mod heard;
 mod hub;
 mod in_force;
@@ -34,6 +35,7 @@ pub use call_task::{Attach, AudioNotice, AudioReady, Command, Ending, NewMessage
 pub use desk::{Desk, head_of};
 pub use ears::MAX_AHEAD_MS;
 pub use error::PipelineError;
+pub use guarded::Guarded;
 pub use hub::{Hub, HubConfig, spoken_in};
 pub use in_force::{InForce, overlay};
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};

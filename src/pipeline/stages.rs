@@ -24,6 +24,8 @@ pub struct Stages {
     pub reader: Reader,
     /// Inverse text normalisation.
     pub itn: Itn,
+    /// Kinds of personal data that are taken out before anything is kept; empty: none.
+    pub privacy: crate::privacy::KindSet,
     /// Knowledge search.
     pub knowledge: Arc<KnowledgeIndex>,
     /// Wordings.

@@ -132,7 +132,8 @@ pub(super) fn cue_before(text: &Folded, hits: &[Hit], at: usize, reach: usize) -
         return Some(*hit);
     }
     let named = before.iter().rev().take(6).find(|other| other.cue != Cue::Number && other.end <= hit.end);
-    let named = named.filter(|other| hit.start.saturating_sub(other.end) <= reach && !sentence(other.end) && other.cue.has_number());
+    let named =
+        named.filter(|other| hit.start.saturating_sub(other.end) <= reach && !sentence(other.end) && other.cue.has_number());
     Some(Hit { cue: named.map_or(Cue::Phone, |other| other.cue), ..*hit })
 }
 

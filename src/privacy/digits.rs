@@ -111,8 +111,11 @@ fn run_from(chars: &[char], first: Vec<Atom>) -> Run {
     }
     let end = atoms[atoms.len() - 1].end;
     let letter = |at: Option<&char>| at.is_some_and(|c| c.is_ascii_alphabetic() || *c == '_');
-    // 555-0133x42: an extension is no part of the number
+    // 555-0133x42: an extension goes with the number, but is none of its digits
     let extension = chars.get(end) == Some(&'x') && chars.get(end + 1).is_some_and(char::is_ascii_digit);
+    if extension && let Some(last) = atoms.last_mut() {
+        last.end = end + 1 + chars[end + 1..].iter().take_while(|c| c.is_ascii_digit()).count();
+    }
     let spoken = atoms.iter().any(|atom| !chars[atom.start].is_ascii_digit());
     Run {
         glued_left: chars[start].is_ascii_digit() && start > 0 && letter(chars.get(start - 1)),

@@ -1,8 +1,7 @@
 //! Masked text and the audio that belongs to it.
 
-use super::{Finding, Kind, KindSet};
+use super::{Finding, Kind, KindSet, Watcher};
 use crate::conversation::{Conversation, TimeSpan, Word};
-use crate::privacy::Watcher;
 
 /// What stands for a code point of personal data.
 pub const MASK: char = '*';
@@ -91,6 +90,20 @@ pub fn audio_spans(text: &str, words: &[Word], findings: &[Finding], whole: Time
         }
     }
     spans
+}
+
+/// The words with those masked that personal data touches; one whose place in the text is not found is masked too.
+pub fn mask_words(text: &str, words: &[Word], findings: &[Finding]) -> Vec<Word> {
+    let placed = place_words(text, words);
+    let open = |word: &Word| {
+        placed
+            .iter()
+            .any(|(start, end, known)| std::ptr::eq(*known, word) && !findings.iter().any(|f| f.start < *end && *start < f.end))
+    };
+    words
+        .iter()
+        .map(|word| if open(word) { word.clone() } else { Word { text: masked_value(&word.text), ..word.clone() } })
+        .collect()
 }
 
 /// Where each word stands in the text, in code points, as far as it can be found.

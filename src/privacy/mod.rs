@@ -36,7 +36,7 @@ pub use checks::{bank_card, id_card, luhn, social_security};
 pub use detector::find;
 pub use error::PrivacyError;
 pub use kind::{Finding, Kind, KindSet};
-pub use mask::{MASK, audio_spans, default_kinds, mask, masked_value, of_kinds, redact_conversation};
+pub use mask::{MASK, audio_spans, default_kinds, mask, mask_words, masked_value, of_kinds, redact_conversation};
 pub use measure::{Counts, Difference, Marked, MarkedSpan, MarkedTurn, Measured, Share, measure};
 pub use watcher::{Seen, Watcher};
 

@@ -83,6 +83,11 @@ impl Watcher {
         seen
     }
 
+    /// Looks at another text of the next turn without taking it: its words before normalisation.
+    pub fn look(&self, speaker: &str, text: &str) -> Vec<Finding> {
+        self.clone().take(speaker, text).findings
+    }
+
     /// Puts a part behind the parts before it and looks at the whole.
     fn join(&mut self, speaker: &str, part: Part, wanted: Option<Cue>, seen: &mut Seen) {
         let stale = self.parts.last().is_some_and(|last| part.turn - last.turn > TURNS_BETWEEN);

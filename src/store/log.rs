@@ -220,6 +220,7 @@ fn row_of(call_id: &CallId, record: Record) -> Write {
     let call_id = call_id.to_string();
     match record {
         Record::Message { external_id, utterance_id, body } => Write::Message { call_id, external_id, utterance_id, body },
+        Record::Redact { utterance_id, findings } => Write::Redact { call_id, utterance_id, findings },
         Record::Score { score_id, scheme_id, clock, total, agent_id, queue, body } => Write::Score(ScoreRow {
             score_id,
             call_id,

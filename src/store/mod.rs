@@ -22,6 +22,7 @@ mod knowledge;
 mod log;
 mod quality;
 mod records;
+mod redact;
 mod schema;
 mod write;
 

@@ -27,6 +27,15 @@ pub enum Write {
         /// The answer that was given, JSON.
         body: String,
     },
+    /// Personal data goes out of the words of an utterance.
+    Redact {
+        /// Call.
+        call_id: String,
+        /// Utterance.
+        utterance_id: crate::conversation::UtteranceId,
+        /// What goes.
+        findings: Vec<crate::privacy::Finding>,
+    },
     /// A suggestion, new or changed.
     Suggestion(SuggestionRow),
     /// What became of a suggestion; the first of its kind by an actor stays.
@@ -119,6 +128,7 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
                 .await?;
             Ok(())
         }
+        Write::Redact { call_id, utterance_id, findings } => super::redact::apply(call_id, utterance_id, findings, db).await,
         Write::Suggestion(row) => {
             sqlx::query("INSERT OR REPLACE INTO suggestions (suggestion_id, call_id, state, body) VALUES (?, ?, ?, ?)")
                 .bind(&row.suggestion_id)

@@ -6,5 +6,6 @@ mod audio_socket;
 mod bad_input;
 mod chat;
 mod crash;
+mod privacy;
 mod sample_calls;
 mod support;
