@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::cues::{self, Cue};
 use crate::conversation::{Conversation, Turn};
 
 /// Form of a transcript.
@@ -42,27 +43,11 @@ pub fn transcript_lines(turns: &[Turn]) -> String {
     turns.iter().map(|t| format!("{}: {}\n", t.role, t.text)).collect()
 }
 
-/// Cues whose times rise and do not overlap: a cue ends at the latest where the next one begins.
+/// Cues of at most two lines whose times rise and do not overlap.
 pub fn subtitles(turns: &[Turn], vtt: bool) -> String {
-    let mut text = if vtt { "WEBVTT\n\n".to_owned() } else { String::new() };
-    for (place, turn) in turns.iter().enumerate() {
-        let start = turn.start_ms.unwrap_or(0);
-        let next = turns.get(place + 1).and_then(|t| t.start_ms).unwrap_or(i64::MAX);
-        let end = turn.end_ms.unwrap_or(start).max(start + 1).min(next.max(start + 1));
-        let mark = if vtt { '.' } else { ',' };
-        text.push_str(&format!(
-            "{}\n{} --> {}\n{}: {}\n\n",
-            place + 1,
-            clock(start, mark),
-            clock(end, mark),
-            turn.role,
-            turn.text.replace('\n', " ")
-        ));
-    }
-    text
-}
-
-fn clock(ms: i64, mark: char) -> String {
-    let (s, ms) = (ms / 1_000, ms % 1_000);
-    format!("{:02}:{:02}:{:02}{mark}{ms:03}", s / 3_600, s / 60 % 60, s % 60)
+    let cue = |turn: &Turn| {
+        let start_ms = turn.start_ms.unwrap_or(0);
+        Cue { start_ms, end_ms: turn.end_ms.unwrap_or(start_ms), text: format!("{}: {}", turn.role, turn.text) }
+    };
+    cues::subtitles(turns.iter().map(cue), vtt)
 }

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::routes::{Route, find};
-use super::{ApiContext, Problem};
+use super::{ApiContext, Problem, compat};
 use crate::access::Principal;
 
 /// Lets a request in, or answers why not. The principal travels in the request's extensions.
@@ -30,7 +30,7 @@ pub(super) async fn guard(
             request.extensions_mut().insert(route.clone());
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => compat::shaped(request.uri().path(), problem),
     }
 }
 
@@ -61,7 +61,7 @@ fn principal(context: &ApiContext, headers: &HeaderMap, query: Option<&str>, pat
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer ")));
+        .and_then(|v| ["Bearer ", "bearer ", "Token ", "token "].iter().find_map(|scheme| v.strip_prefix(scheme)));
     let key = headers.get("x-api-key").and_then(|v: &HeaderValue| v.to_str().ok());
     if let Some(secret) = bearer.or(key) {
         return context.tokens.principal(secret.trim());

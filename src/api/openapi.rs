@@ -8,7 +8,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::audio_frames::{ClientFrame, ServerFrame};
-use super::{admin, alerts, audio, calls, events, health, jobs, knowledge, quality, quality_work, suggestions, understand, web};
+use super::{
+    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, quality, quality_work, suggestions, understand, web,
+};
 use crate::event::Event;
 
 #[derive(OpenApi)]
@@ -26,6 +28,8 @@ use crate::event::Event;
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
         jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
         web::samples, web::play,
+        compat::openai_audio::transcribe, compat::realtime::socket, compat::funasr::socket, compat::deepgram::socket,
+        compat::twilio::socket,
         admin::tokens, admin::create_token, admin::revoke_token, admin::audit_trail, admin::config,
     ),
     modifiers(&Bearer),

@@ -15,7 +15,8 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, events, health, jobs, knowledge, openapi, quality, quality_work, suggestions, understand, web,
+    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, openapi, quality, quality_work, suggestions,
+    understand, web,
 };
 
 /// All routes with their guards.
@@ -30,6 +31,7 @@ pub fn router(context: ApiContext) -> Router {
         .merge(work_routes())
         .merge(job_routes())
         .merge(admin_routes())
+        .merge(compat::routes())
         .layer(from_fn_with_state(context.clone(), idempotency))
         .layer(from_fn_with_state(context.clone(), guard))
         .fallback(|| async { Problem::not_found("path") })

@@ -98,6 +98,15 @@ pub const ROUTES: &[Route] = &[
     route(Method::DELETE, "/api/v1/admin/tokens/{token_id}", S::AdminTokens, Control),
     route(Method::GET, "/api/v1/admin/audit", S::AdminAudit, Control),
     route(Method::GET, "/api/v1/admin/config", S::AdminAudit, Control),
+    route(Method::POST, "/v1/audio/transcriptions", S::Infer, Infer),
+    route(Method::POST, "/compat/openai/v1/audio/transcriptions", S::Infer, Infer),
+    route(Method::GET, "/v1/realtime", S::Infer, Stream),
+    route(Method::GET, "/compat/openai/v1/realtime", S::Infer, Stream),
+    route(Method::GET, "/compat/funasr", S::Infer, Stream),
+    route(Method::GET, "/v1/listen", S::Infer, Stream),
+    route(Method::GET, "/compat/deepgram/v1/listen", S::Infer, Stream),
+    // Its token comes in a parameter of the stream, or a signature stands for it: the handler decides.
+    open("/compat/twilio/media"),
 ];
 
 /// The route of a method and matched path; HEAD counts as GET.

@@ -12,10 +12,12 @@
 
 mod error;
 mod home;
+mod secret;
 mod settings;
 
 pub use error::{ConfigError, Problem};
 pub use home::{HomeError, find_home, hub_settings};
+pub use secret::Secret;
 pub use settings::{
     AsrSettings, EncoderSettings, KnowledgeSettings, LimitSettings, LogSettings, QualitySettings, ServerSettings, Settings,
     StoreSettings, SuggestionSettings, SyncMode, VadSettings,

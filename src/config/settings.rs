@@ -7,7 +7,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Problem};
+use super::{ConfigError, Problem, Secret};
 use crate::telemetry::LogFormat;
 
 /// All settings of a process.
@@ -50,6 +50,10 @@ pub struct ServerSettings {
     pub max_calls: usize,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
+    /// Address under which others reach this service, for example `wss://assist.example.org`; media streams are signed over it.
+    pub public_url: String,
+    /// Secret of the telephony account that signs its media streams; empty: a token in the stream's parameters is asked for.
+    pub twilio_secret: Secret,
 }
 
 /// Where everything is kept.
@@ -187,6 +191,8 @@ impl Default for ServerSettings {
             drain_s: 60,
             max_calls: 32,
             cors_origins: Vec::new(),
+            public_url: String::new(),
+            twilio_secret: Secret::default(),
         }
     }
 }

@@ -25,3 +25,11 @@ fn missing_file_is_named() {
     let message = Settings::load(Some(std::path::Path::new("/nonexistent/zhiyin.toml"))).unwrap_err().to_string();
     assert!(message.contains("/nonexistent/zhiyin.toml"), "{message}");
 }
+
+#[test]
+fn a_secret_is_read_and_never_shown() {
+    let settings = Settings::from_toml("[server]\ntwilio_secret = \"open sesame\"\n").unwrap();
+    assert_eq!(settings.server.twilio_secret.reveal(), Some("open sesame"));
+    assert!(!format!("{settings:?}").contains("sesame"));
+    assert!(!toml::to_string(&settings).unwrap().contains("sesame"));
+}

@@ -38,6 +38,7 @@ pub use error::PipelineError;
 pub use guarded::Guarded;
 pub use hub::{Hub, HubConfig, spoken_in};
 pub use in_force::{InForce, overlay};
+pub use listen::{ListenError, Listener, ListenerConfig};
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 

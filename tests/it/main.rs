@@ -5,6 +5,7 @@ mod architecture;
 mod audio_socket;
 mod bad_input;
 mod chat;
+mod clients;
 mod crash;
 mod privacy;
 mod sample_calls;

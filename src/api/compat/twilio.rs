@@ -1,0 +1,340 @@
+//! Twilio Media Streams: each stream becomes a call, on which assist and quality run as on any other.
+//!
+//! Two tracks, two channels: of an incoming call `inbound` is the customer and `outbound` the agent, of an outgoing one the
+//! other way round. Nothing is ever sent: the stream is one-way.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::super::{ApiContext, Problem};
+use super::count_unknown;
+use crate::access::Scope;
+use crate::audio::{Encoding as SampleEncoding, FrameDecoder};
+use crate::conversation::{CallId, Role};
+use crate::event::{Call, ChannelSpec, NewCall, now_rfc3339};
+use crate::pipeline::{Attach, AudioNotice, Command, Ending};
+
+/// Path over which the vendor signs.
+const PATH: &str = "/compat/twilio/media";
+/// A chunk that comes later than this is dropped, milliseconds.
+const LATE_MS: i64 = 1_000;
+/// A hole shorter than this is jitter of the clock, milliseconds.
+const JITTER_MS: i64 = 10;
+const RATE_HZ: u32 = 8_000;
+/// How long a stream may take to say who it is.
+const FIRST_MESSAGES: Duration = Duration::from_secs(10);
+const MAX_MESSAGE_BYTES: usize = 256 << 10;
+
+/// Takes media streams.
+#[utoipa::path(get, path = "/compat/twilio/media", tag = "compatibility",
+    responses((status = 101, description = "the socket is open"), (status = 403, body = Problem), (status = 503, body = Problem)))]
+pub(in crate::api) async fn socket(State(context): State<ApiContext>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    let (_, voice) = context.hub.open_calls();
+    if context.hub.is_draining() || voice >= context.hub.max_calls() {
+        return Problem::new("not_ready", "this node is full; try another one").into_response();
+    }
+    let signed = match context.server.twilio_secret.reveal() {
+        None => false,
+        Some(secret) => {
+            let given = headers.get("x-twilio-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
+            let url = format!("{}{PATH}", public_url(&context, &headers));
+            if !is_signed(secret, &url, given) {
+                let mut problem = Problem::new("scope_missing", "the signature does not fit address and secret");
+                problem.code = "invalid_signature".into();
+                return problem.into_response();
+            }
+            true
+        }
+    };
+    upgrade.max_message_size(MAX_MESSAGE_BYTES).on_upgrade(move |socket| async move {
+        metrics::gauge!("zhiyin_streams_open", "kind" => "twilio").increment(1.0);
+        serve(socket, context, signed).await;
+        metrics::gauge!("zhiyin_streams_open", "kind" => "twilio").decrement(1.0);
+    })
+}
+
+fn public_url(context: &ApiContext, headers: &HeaderMap) -> String {
+    match context.server.public_url.trim_end_matches('/') {
+        "" => format!("wss://{}", headers.get("host").and_then(|v| v.to_str().ok()).unwrap_or_default()),
+        url => url.to_owned(),
+    }
+}
+
+/// Base64 of HMAC-SHA1 over the address, compared in constant time.
+fn is_signed(secret: &str, url: &str, given: &str) -> bool {
+    let Ok(given) = base64::engine::general_purpose::STANDARD.decode(given) else { return false };
+    Hmac::<sha1::Sha1>::new_from_slice(secret.as_bytes()).is_ok_and(|mut mac| {
+        mac.update(url.as_bytes());
+        mac.verify_slice(&given).is_ok()
+    })
+}
+
+/// One track of a stream: a writer of one channel of the call.
+struct Track {
+    writer: u64,
+    decoder: FrameDecoder,
+    /// Where its next sample is due, milliseconds of the stream.
+    due_ms: i64,
+}
+
+struct Stream {
+    context: ApiContext,
+    call: Call,
+    tracks: HashMap<String, Track>,
+    notices: mpsc::UnboundedReceiver<AudioNotice>,
+    dtmf: String,
+}
+
+async fn serve(mut socket: WebSocket, context: ApiContext, signed: bool) {
+    let (code, reason) = run(&mut socket, context, signed).await;
+    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+}
+
+/// The next message as JSON. Two that are not are let pass, the third ends the stream.
+async fn next(socket: &mut WebSocket, broken: &mut u32) -> Result<Value, (u16, &'static str)> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => match serde_json::from_str::<Value>(&text) {
+                Ok(value) => return Ok(value),
+                Err(_) => {
+                    count_unknown("twilio");
+                    *broken += 1;
+                    if *broken > 2 {
+                        return Err((1007, "invalid_json"));
+                    }
+                }
+            },
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => count_unknown("twilio"),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err((1000, "gone")),
+        }
+    }
+}
+
+async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16, &'static str) {
+    let mut broken = 0;
+    let start = tokio::time::timeout(FIRST_MESSAGES, async {
+        loop {
+            let message = next(socket, &mut broken).await?;
+            if message["event"] == "start" {
+                return Ok(message["start"].clone());
+            }
+        }
+    });
+    let start = match start.await {
+        Ok(Ok(start)) => start,
+        Ok(Err(closing)) => return closing,
+        Err(_) => return (1008, "no start message"),
+    };
+    let mut stream = match Stream::open(context, &start, signed).await {
+        Ok(stream) => stream,
+        Err(problem) => {
+            tracing::warn!(code = problem.code, "a media stream was refused");
+            return match problem.status {
+                401 | 403 => (1008, "unauthenticated"),
+                429 | 503 => (1013, "overloaded"),
+                _ => (1008, "refused"),
+            };
+        }
+    };
+    loop {
+        let message = tokio::select! {
+            message = next(socket, &mut broken) => message,
+            // Nothing is said back; the box is only emptied.
+            Some(_) = stream.notices.recv() => continue,
+        };
+        match message {
+            Ok(message) => match message["event"].as_str() {
+                Some("media") => stream.media(&message["media"]).await,
+                Some("dtmf") => stream.digit(&message["dtmf"]).await,
+                Some("stop") => {
+                    stream.end().await;
+                    return (1000, "completed");
+                }
+                Some("connected" | "start" | "mark") => {}
+                _ => count_unknown("twilio"),
+            },
+            Err(closing) => {
+                stream.lose().await;
+                return closing;
+            }
+        }
+    }
+}
+
+impl Stream {
+    async fn open(context: ApiContext, start: &Value, signed: bool) -> Result<Self, Problem> {
+        let parameters = start["customParameters"].as_object().cloned().unwrap_or_default();
+        let text = |name: &str| parameters.get(name).and_then(Value::as_str).filter(|v| !v.is_empty());
+        if !signed {
+            let token = text("token").ok_or_else(|| Problem::new("unauthenticated", "send the parameter token"))?;
+            let principal = context.tokens.principal(token)?;
+            for scope in [Scope::CallsWrite, Scope::AudioWrite] {
+                if !principal.may(scope) {
+                    return Err(Problem::scope_missing(scope));
+                }
+            }
+        }
+        if start["mediaFormat"]["encoding"].as_str().is_some_and(|e| e != "audio/x-mulaw") {
+            return Err(Problem::new("invalid_audio", "mediaFormat.encoding is audio/x-mulaw"));
+        }
+        let outgoing = text("direction").is_some_and(|d| d.starts_with("outbound"));
+        let roles = if outgoing { [Role::Agent, Role::Customer] } else { [Role::Customer, Role::Agent] };
+        let named = |name: &str| start["tracks"].as_array().is_some_and(|t| t.iter().any(|t| t == name));
+        let tracks: Vec<(usize, &str)> = ["inbound", "outbound"]
+            .into_iter()
+            .enumerate()
+            .filter(|(place, name)| named(name) || (*place == 0 && start["tracks"].is_null()))
+            .collect();
+        if tracks.is_empty() {
+            return Err(Problem::new("invalid_audio", "tracks names inbound, outbound or both"));
+        }
+        let channels: Vec<ChannelSpec> =
+            tracks.iter().map(|(place, _)| ChannelSpec { channel_index: *place as u16, role: roles[*place] }).collect();
+        let known = ["queue", "agent_id", "direction", "language", "token"];
+        let metadata: serde_json::Map<String, Value> = parameters
+            .iter()
+            .filter(|(name, _)| !known.contains(&name.as_str()))
+            .take(64)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        let request: NewCall = serde_json::from_value(json!({
+            "external_id": start["callSid"], "channel": "voice", "direction": if outgoing { "outbound" } else { "inbound" },
+            "queue": text("queue"), "agent": text("agent_id").map(|id| json!({"id": id})),
+            "languages": text("language").map(|l| vec![l]).unwrap_or_default(),
+            "audio": {"encoding": "mulaw", "sample_rate_hz": RATE_HZ, "channels": channels}, "metadata": metadata,
+        }))
+        .map_err(|error| Problem::new("invalid_value", error.to_string()))?;
+        // A stream that comes back for the same call goes on with it.
+        let known = match &request.external_id {
+            Some(id) => context.store().call_by_external_id(id).await?.filter(|c| context.hub.is_open(&c.call_id)),
+            None => None,
+        };
+        let resume = known.is_some();
+        let call = match known {
+            Some(call) => call,
+            None => context.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await?,
+        };
+        let (sender, notices) = mpsc::unbounded_channel();
+        let mut stream = Self { context, call, tracks: HashMap::new(), notices, dtmf: String::new() };
+        for ((_, name), channel) in tracks.iter().zip(channels) {
+            stream.attach(name, channel, resume, sender.clone()).await?;
+        }
+        Ok(stream)
+    }
+
+    async fn attach(
+        &mut self,
+        name: &str,
+        channel: ChannelSpec,
+        resume: bool,
+        notices: mpsc::UnboundedSender<AudioNotice>,
+    ) -> Result<(), Problem> {
+        let writer = self.context.hub.writer_id();
+        let attach = Attach {
+            writer,
+            channels: vec![channel],
+            sample_rate_hz: RATE_HZ,
+            start_offset_ms: 0,
+            // Bursts after a stall of the network are no reason to hang up.
+            replay: true,
+            resume,
+            notices,
+        };
+        let ready = self.context.hub.attach(&self.call.call_id, attach).await?;
+        let decoder = FrameDecoder::new(SampleEncoding::Mulaw, 1).map_err(|e| Problem::new("invalid_audio", e.to_string()))?;
+        self.tracks.insert(name.to_owned(), Track { writer, decoder, due_ms: if resume { ready.resume_from_ms } else { 0 } });
+        Ok(())
+    }
+
+    async fn tell(&self, command: Command) {
+        if self.context.hub.tell(&self.call.call_id, command).await.is_err() {
+            tracing::debug!(call_id = %self.call.call_id, "audio came behind the end of the call");
+        }
+    }
+
+    /// A chunk of a track, at its time. What was lost becomes a gap; what comes too late is dropped.
+    async fn media(&mut self, media: &Value) {
+        let number = |value: &Value| value.as_str().and_then(|t| t.parse::<i64>().ok()).or_else(|| value.as_i64());
+        let payload = media["payload"].as_str().and_then(|p| base64::engine::general_purpose::STANDARD.decode(p).ok());
+        let track = media["track"].as_str().unwrap_or("inbound");
+        let (Some(bytes), Some(track)) = (payload, self.tracks.get_mut(track)) else {
+            count_unknown("twilio");
+            return;
+        };
+        let at_ms = number(&media["timestamp"]).unwrap_or(track.due_ms);
+        let missing_ms = at_ms - track.due_ms;
+        if missing_ms < -LATE_MS {
+            metrics::counter!("zhiyin_compat_late_total", "surface" => "twilio").increment(1);
+            return;
+        }
+        let (writer, mut gap_ms) = (track.writer, 0);
+        if missing_ms > JITTER_MS {
+            gap_ms = missing_ms.min(3_600_000);
+            track.due_ms += gap_ms;
+        }
+        track.due_ms += bytes.len() as i64 * 1_000 / i64::from(RATE_HZ);
+        let samples = track.decoder.push(&bytes);
+        let channel_index = self.channel_of(writer);
+        if gap_ms > 0 {
+            self.tell(Command::Gap { writer, channel_index, duration_ms: gap_ms as u64 }).await;
+        }
+        self.tell(Command::Audio { writer, samples }).await;
+    }
+
+    fn channel_of(&self, writer: u64) -> Option<u16> {
+        let name = self.tracks.iter().find(|(_, t)| t.writer == writer).map(|(name, _)| name.as_str());
+        name.map(|name| u16::from(name == "outbound"))
+    }
+
+    /// A key that was pressed: it is kept with the call and is no part of the transcript.
+    async fn digit(&mut self, dtmf: &Value) {
+        let Some(digit) = dtmf["digit"].as_str().filter(|d| d.len() == 1) else { return };
+        self.dtmf.push_str(digit);
+        self.call.metadata.insert("dtmf".into(), self.dtmf.clone().into());
+        if let Err(error) = self.context.hub.update(self.call.clone()).await {
+            tracing::warn!(call_id = %self.call.call_id, %error, "a key press was not kept");
+        }
+    }
+
+    async fn end(&mut self) {
+        for track in self.tracks.values() {
+            self.tell(Command::AudioEnd { writer: track.writer }).await;
+        }
+        let ending = Ending { hangup_by: Some(Role::System), reason: "stream_stopped".into() };
+        if let Err(error) = self.context.hub.end(&self.call.call_id, ending).await {
+            tracing::debug!(call_id = %self.call.call_id, %error, "the call had ended");
+        }
+    }
+
+    /// The socket is gone: the call waits for its return, then ends by itself.
+    async fn lose(&mut self) {
+        for track in self.tracks.values() {
+            self.tell(Command::Detach { writer: track.writer }).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_signed;
+
+    #[test]
+    fn a_signature_fits_its_address_only() {
+        // printf 'wss://assist.example.org/compat/twilio/media' | openssl dgst -sha1 -hmac 12345 -binary | base64
+        let signature = "Ae7rcuDyE2I3kgyX4Ly9hK42+yo=";
+        assert!(is_signed("12345", "wss://assist.example.org/compat/twilio/media", signature));
+        assert!(!is_signed("12346", "wss://assist.example.org/compat/twilio/media", signature));
+        assert!(!is_signed("12345", "wss://assist.example.org/compat/twilio/medib", signature));
+        assert!(!is_signed("12345", "wss://assist.example.org/compat/twilio/media", "?"));
+    }
+}
