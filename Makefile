@@ -6,8 +6,8 @@ ZHIYIN := "$${CARGO_TARGET_DIR:-target}/release/zhiyin"
 demo: build ## start the service and play a sample call in real time
 	$(ZHIYIN) demo
 
-test: setup ## everything but the browser: unit, integration, rules, documentation
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --release; else cargo test --release --lib --bins --tests; fi && cargo test --release --doc
+test: ## everything but the browser: unit, integration, Python clients, rules, documentation
+	scripts/setup.sh --clients && if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --release; else cargo test --release --lib --bins --tests; fi && cargo test --release --doc
 
 build: setup ## the one profile: release
 	cargo build --release
