@@ -27,4 +27,5 @@ pub mod registry;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod train;
 pub mod vad;

@@ -15,6 +15,7 @@ mod privacy;
 mod quality;
 mod render;
 mod serve;
+mod train;
 mod transcribe;
 
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ enum Command {
         #[command(subcommand)]
         command: privacy::PrivacyCommand,
     },
+    /// Train a head on labelled texts of your own.
+    Train(Box<train::TrainArguments>),
     /// Settings: show the resolved ones, check a file.
     Config {
         #[command(subcommand)]
@@ -126,6 +129,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 models::run(command, &registry).await
             }
             Command::Privacy { command } => privacy::run(command),
+            Command::Train(arguments) => train::run(session, *arguments).await,
             Command::Bench { command } => crate::bench::run(session, command).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }

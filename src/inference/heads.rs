@@ -1,7 +1,8 @@
 //! Heads: small linear layers over the sentence vector or over every token, with calibrated outputs.
 //!
 //! `heads.toml` lists them (`[[head]]` name, kind, labels, temperature, thresholds); their weights are the tensors
-//! `heads.<name>.weight` and `.bias`. A head of one's own is a folder with the same two things.
+//! `heads.<name>.weight` and `.bias`. A head of one's own is a folder with the same two things; it may read n-grams of the
+//! text besides (`features.rs`), and may bring a trunk of its own, in the folder `trunk`, that was tuned for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{ModelConfig, read};
 use super::error::{InferenceError, fetch_again};
+use super::features::NgramPart;
 use super::kernels;
 use super::linear::{Epilogue, Linear};
+use super::model::EncoderModel;
+use super::trunk::Scratch;
 use super::weights::Weights;
 
 /// Names of the default model's heads.
@@ -111,7 +115,12 @@ pub struct Head {
     weight: Vec<f32>,
     bias: Vec<f32>,
     layer: Linear,
+    ngrams: Option<NgramPart>,
+    trunk: Option<Arc<EncoderModel>>,
 }
+
+/// Folder of a head's own trunk, below the head's.
+pub const TRUNK_FOLDER: &str = "trunk";
 
 impl Head {
     /// A head of `spec.labels.len()` rows over vectors of `weight.len() / labels` numbers.
@@ -141,7 +150,44 @@ impl Head {
             return Err(format!("head `{}` has a weight that is no finite number", spec.name));
         }
         let layer = Linear::new(&weight, &bias);
-        Ok(Self { spec: Arc::new(spec), weight, bias, layer })
+        Ok(Self { spec: Arc::new(spec), weight, bias, layer, ngrams: None, trunk: None })
+    }
+
+    /// The same head, which also reads n-grams of the text.
+    ///
+    /// # Errors
+    /// When the n-grams carry weights for another number of labels, or the head is one of tokens.
+    pub fn with_ngrams(mut self, part: NgramPart) -> Result<Self, InferenceError> {
+        if part.labels() != self.spec.labels.len() || self.spec.kind == HeadKind::Token {
+            return Err(InferenceError::Mismatch {
+                path: "heads.toml".into(),
+                what: format!("head `{}` cannot read n-grams with weights for {} labels", self.spec.name, part.labels()),
+                fix: "train the head again".to_owned(),
+            });
+        }
+        self.ngrams = Some(part);
+        Ok(self)
+    }
+
+    /// The same head, reading sentence vectors of a trunk of its own instead of the shared one's.
+    ///
+    /// # Errors
+    /// When the trunk gives vectors of another width, or the head is one of tokens.
+    pub fn with_trunk(mut self, trunk: Arc<EncoderModel>) -> Result<Self, InferenceError> {
+        if trunk.sentence_size() != self.inputs() || self.spec.kind == HeadKind::Token {
+            return Err(InferenceError::Mismatch {
+                path: format!("head {}", self.spec.name).into(),
+                what: format!("it reads {} numbers, its trunk gives {}", self.inputs(), trunk.sentence_size()),
+                fix: "train the head again".to_owned(),
+            });
+        }
+        self.trunk = Some(trunk);
+        Ok(self)
+    }
+
+    /// Whether it brings a trunk of its own.
+    pub fn has_trunk(&self) -> bool {
+        self.trunk.is_some()
     }
 
     /// What the head is.
@@ -165,7 +211,9 @@ impl Head {
             let what = format!("it lists {} heads, a folder of one's own holds one", specs.len());
             return Err(InferenceError::Mismatch { path, what, fix: fetch_again(&dir.join("heads.toml")) });
         }
-        from_weights(specs.remove(0), &Weights::open(&dir.join("head.safetensors"))?)
+        let head = from_weights(specs.remove(0), &Weights::open(&dir.join("head.safetensors"))?)?;
+        let trunk = dir.join(TRUNK_FOLDER);
+        if trunk.is_dir() { head.with_trunk(Arc::new(EncoderModel::load(&trunk)?)) } else { Ok(head) }
     }
 
     /// Writes the folder that [`Head::load`] reads.
@@ -182,20 +230,36 @@ impl Head {
         let text = toml::to_string(&HeadFile { head: vec![(*self.spec).clone()] }).map_err(|e| failed(&specs, e.to_string()))?;
         std::fs::write(&specs, text).map_err(|e| failed(&specs, e.to_string()))?;
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let (weight, bias) = (bytes(&self.weight), bytes(&self.bias));
-        let view =
-            |shape: Vec<usize>, data| TensorView::new(Dtype::F32, shape, data).map_err(|e| failed(&tensors, e.to_string()));
-        let named = [
-            (format!("heads.{}.weight", self.spec.name), view(vec![self.bias.len(), self.inputs()], &weight)?),
-            (format!("heads.{}.bias", self.spec.name), view(vec![self.bias.len()], &bias)?),
+        let name = format!("heads.{}", self.spec.name);
+        let mut parts = vec![
+            (format!("{name}.weight"), Dtype::F32, vec![self.bias.len(), self.inputs()], bytes(&self.weight)),
+            (format!("{name}.bias"), Dtype::F32, vec![self.bias.len()], bytes(&self.bias)),
         ];
+        parts.extend(self.ngrams.iter().flat_map(|n| n.tensors(&ngrams_of(&self.spec.name))));
+        let named = parts.iter().map(|(name, kind, shape, data)| Ok((name, TensorView::new(*kind, shape.clone(), data)?)));
+        let named = named.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+        let named = named.map_err(|e| failed(&tensors, e.to_string()))?;
         safetensors::serialize_to_file(named, None, &tensors).map_err(|e| failed(&tensors, e.to_string()))
     }
 
-    /// Probabilities of one sentence vector.
-    pub(super) fn sentence(&self, vector: &[f32]) -> Vec<f32> {
+    /// Sentence vector of each text by the head's own trunk; `None` for a head without one.
+    pub(super) fn own_vectors<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        batch_tokens: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Vec<Vec<f32>>>, InferenceError> {
+        let Some(trunk) = &self.trunk else { return Ok(None) };
+        Ok(Some(trunk.encode(texts, batch_tokens, scratch)?.into_iter().map(|e| e.sentence).collect()))
+    }
+
+    /// Probabilities of one text and its sentence vector.
+    pub(super) fn sentence(&self, text: &str, vector: &[f32]) -> Vec<f32> {
         let mut values = vec![0.0; self.spec.labels.len()];
         self.layer.forward(vector, 1, &mut values, Epilogue::Store);
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.add_to(text, &mut values);
+        }
         self.calibrate(&mut values);
         values
     }
@@ -227,6 +291,11 @@ impl Head {
             HeadKind::Softmax | HeadKind::Token => kernels::softmax(logits),
         }
     }
+}
+
+/// Name of the tensors that hold a head's n-grams.
+fn ngrams_of(head: &str) -> String {
+    format!("heads.{head}.ngrams")
 }
 
 /// All heads of a model folder; none when it has no `heads.toml`.
@@ -285,5 +354,10 @@ fn from_weights(spec: HeadSpec, weights: &Weights) -> Result<Head, InferenceErro
         )));
     }
     let (w, b) = (weights.tensor(&weight, &[rows, columns])?, weights.tensor(&bias, &[rows])?);
-    Head::checked(spec, w, b).map_err(|what| weights.mismatch(what))
+    let ngrams = NgramPart::read(weights, &ngrams_of(&spec.name), rows)?;
+    let head = Head::checked(spec, w, b).map_err(|what| weights.mismatch(what))?;
+    match ngrams {
+        Some(part) => head.with_ngrams(part),
+        None => Ok(head),
+    }
 }

@@ -29,6 +29,7 @@
 mod config;
 mod encoding;
 mod error;
+mod features;
 mod heads;
 mod kernels;
 mod linear;
@@ -43,7 +44,8 @@ mod worker;
 pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling};
 pub use encoding::{Encoding, SentenceOutput, TaggedSpan, TokenOutput, TokenSpan};
 pub use error::InferenceError;
-pub use heads::{Head, HeadKind, HeadSpec, head};
+pub use features::{NgramPart, Sparse, Vocabulary};
+pub use heads::{Head, HeadKind, HeadSpec, TRUNK_FOLDER, head};
 pub use model::EncoderModel;
 pub use trunk::Scratch;
 pub use worker::Encoder;

@@ -69,6 +69,19 @@ impl EncoderModel {
         self.sentence
     }
 
+    /// Token ids of a text as the trunk sees them, special ones included, cut to [`Self::max_tokens`].
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text.
+    pub fn token_ids(&self, text: &str) -> Result<Vec<u32>, InferenceError> {
+        Ok(self.tokenizer.encode(text)?.ids)
+    }
+
+    /// Id of a special token by its BERT or RoBERTa name; 0 when the vocabulary has neither.
+    pub fn special_token(&self, bert: &str, roberta: &str) -> u32 {
+        self.tokenizer.id(bert).or_else(|| self.tokenizer.id(roberta)).unwrap_or(0)
+    }
+
     /// The heads as they are now.
     pub fn head_specs(&self) -> Vec<Arc<HeadSpec>> {
         self.heads.read().iter().map(|h| h.spec().clone()).collect()
@@ -81,7 +94,7 @@ impl EncoderModel {
     /// When the head reads vectors of another width than the model gives.
     pub fn set_head(&self, head: Arc<Head>) -> Result<Option<Arc<Head>>, InferenceError> {
         let width = if head.spec().kind == HeadKind::Token { self.hidden } else { self.sentence };
-        if head.inputs() != width {
+        if !head.has_trunk() && head.inputs() != width {
             return Err(InferenceError::Mismatch {
                 path: format!("head {}", head.spec().name).into(),
                 what: format!("it reads {} numbers, the model gives {width}", head.inputs()),
@@ -125,6 +138,8 @@ impl EncoderModel {
     ) -> Result<Vec<Encoding>, InferenceError> {
         let heads = self.heads.read().clone();
         let tokens = texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        // Heads with a trunk of their own do not read the shared sentence vectors.
+        let own = heads.iter().map(|h| h.own_vectors(texts, batch_tokens, scratch)).collect::<Result<Vec<_>, _>>()?;
         let mut encodings = Vec::with_capacity(texts.len());
         let mut start = 0;
         while start < texts.len() {
@@ -137,9 +152,11 @@ impl EncoderModel {
             let batch: Vec<&[u32]> = tokens[start..end].iter().map(|t| t.ids.as_slice()).collect();
             let states = self.trunk.forward(&batch, scratch);
             let mut at = 0;
-            for (text, tokens) in texts[start..end].iter().zip(&tokens[start..end]) {
-                let width = tokens.ids.len() * self.hidden;
-                encodings.push(self.encoding(text.as_ref(), tokens, &states[at..at + width], &heads));
+            for number in start..end {
+                let width = tokens[number].ids.len() * self.hidden;
+                let own = own.iter().map(|vectors| vectors.as_ref().map(|v| v[number].as_slice()));
+                let heads = heads.iter().zip(own);
+                encodings.push(self.encoding(texts[number].as_ref(), &tokens[number], &states[at..at + width], heads));
                 at += width;
             }
             start = end;
@@ -147,20 +164,27 @@ impl EncoderModel {
         Ok(encodings)
     }
 
-    fn encoding(&self, text: &str, tokens: &Tokens, states: &[f32], heads: &[Arc<Head>]) -> Encoding {
+    /// `heads` come with the vector of their own trunk, if they have one.
+    fn encoding<'a>(
+        &self,
+        text: &str,
+        tokens: &Tokens,
+        states: &[f32],
+        heads: impl Iterator<Item = (&'a Arc<Head>, Option<&'a [f32]>)>,
+    ) -> Encoding {
         let sentence = self.pool.sentence(states, text);
         // Special tokens stand at the ends only; the rest is one stretch of states.
         let first = tokens.spans.iter().position(Option::is_some).unwrap_or(0);
         let spans: Vec<_> = tokens.spans.iter().filter_map(|s| *s).collect();
         let own = &states[first * self.hidden..(first + spans.len()) * self.hidden];
         let (mut sentence_heads, mut token_heads) = (Vec::new(), Vec::new());
-        for head in heads {
+        for (head, vector) in heads {
             let spec = head.spec().clone();
             if spec.kind == HeadKind::Token {
                 let (tags, probabilities) = head.tokens(own);
                 token_heads.push(TokenOutput { spec, tags, probabilities });
             } else {
-                let probabilities = head.sentence(&sentence);
+                let probabilities = head.sentence(text, vector.unwrap_or(&sentence));
                 sentence_heads.push(SentenceOutput { spec, probabilities });
             }
         }

@@ -48,6 +48,11 @@ impl Tokenizer {
         Ok(Self { inner, max_tokens: config.max_tokens() })
     }
 
+    /// Id of a token by its text.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
     /// Most tokens of a text, special ones included.
     pub(super) fn max_tokens(&self) -> usize {
         self.max_tokens

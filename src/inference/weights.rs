@@ -71,6 +71,17 @@ impl Weights {
         Ok(values)
     }
 
+    /// A row of 64-bit hashes.
+    pub(super) fn hashes(&self, name: &str) -> Result<Vec<u64>, InferenceError> {
+        let tensors = self.tensors()?;
+        match tensors.tensor(name) {
+            Ok(view) if view.dtype() == Dtype::U64 && view.shape().len() == 1 => {
+                Ok(view.data().as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect())
+            }
+            _ => Err(self.mismatch(format!("tensor `{name}` must be one row of u64"))),
+        }
+    }
+
     fn scaled(&self, name: &str, bytes: &[u8], shape: &[usize]) -> Result<Vec<f32>, InferenceError> {
         let rows = shape.first().copied().unwrap_or(1);
         let columns = bytes.len().checked_div(rows).unwrap_or(0);

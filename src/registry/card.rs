@@ -20,6 +20,8 @@ pub enum ModelKind {
     Encoder,
     /// Voice activity.
     Vad,
+    /// A head of one's own for an encoder: `heads.toml` and `head.safetensors`, made by `zhiyin train`.
+    Head,
 }
 
 impl ModelKind {
@@ -29,6 +31,7 @@ impl ModelKind {
             Self::Asr => "asr",
             Self::Encoder => "encoder",
             Self::Vad => "vad",
+            Self::Head => "head",
         }
     }
 }
@@ -74,6 +77,18 @@ pub struct CardFile {
     /// Set where the folder holds the file packed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<PackedFile>,
+}
+
+impl CardFile {
+    /// A file of a model's folder as it lies there.
+    ///
+    /// # Errors
+    /// [`RegistryError::Io`] when it cannot be read.
+    pub fn of(dir: &Path, name: &str) -> Result<Self, RegistryError> {
+        let path = dir.join(name);
+        let bytes = std::fs::metadata(&path).map_err(RegistryError::io("read", &path))?.len();
+        Ok(Self { name: name.to_owned(), sha256: super::checksum::sha256_file(&path)?, bytes, packed: None })
+    }
 }
 
 /// One measured result and the command that produced it.
@@ -126,6 +141,9 @@ pub struct Card {
     /// Label sets of its heads (`pipelines/taxonomy`).
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     pub label_sets: Vec<String>,
+    /// Version of the encoder whose sentence vectors it reads (head).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// What it is meant for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
@@ -181,6 +199,25 @@ impl Card {
         };
         let card: Self = toml::from_str(&text).map_err(|e| refuse(e.to_string().trim_end().to_owned()))?;
         card.contradiction().map_or(Ok(card.clone()), |what| Err(refuse(what)))
+    }
+
+    /// A card without files and words, to be filled in.
+    pub fn of(id: String, kind: ModelKind, source: &str) -> Self {
+        super::local::plain_card(id, kind, source.to_owned())
+    }
+
+    /// Writes the card into a model's folder.
+    ///
+    /// # Errors
+    /// [`RegistryError::Card`] when it contradicts the format, [`RegistryError::Io`] when it cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), RegistryError> {
+        let path = dir.join(CARD_FILE);
+        let fix = "choose another name for the folder".to_owned();
+        if let Some(what) = self.contradiction() {
+            return Err(RegistryError::Card { path, what, fix });
+        }
+        let text = self.to_toml().map_err(|e| RegistryError::Card { path: path.clone(), what: e.to_string(), fix })?;
+        std::fs::write(&path, text).map_err(RegistryError::io("write", &path))
     }
 
     /// The card as TOML.

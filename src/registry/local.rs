@@ -43,6 +43,7 @@ pub(super) fn plain_card(id: String, kind: ModelKind, source: String) -> Card {
         sample_rate_hz: (kind == ModelKind::Asr).then_some(WHISPER_RATE_HZ),
         max_tokens: None,
         label_sets: Vec::new(),
+        base: None,
         intended_use: String::new(),
         limits: Vec::new(),
         files: Vec::new(),

@@ -10,6 +10,8 @@ use super::source::{KNOWN_MODELS, known};
 use super::staging::{self, Staging};
 use super::{Card, ModelKind, RegistryConfig, RegistryError, local, unpack};
 
+/// Source of heads that were trained here.
+const TRAINED: &str = "zhiyin train";
 /// Folder of the cache for models that are named by a path and have no card.
 const PATHS_CACHE: &str = ".paths";
 
@@ -43,6 +45,7 @@ impl ModelEntry {
     pub(super) fn fix(&self) -> String {
         let (id, source) = (&self.card.id, &self.card.source);
         match self.place {
+            Place::User | Place::Shipped if source == TRAINED => format!("train it again: `zhiyin models show {id}` has the command"),
             Place::Shipped => {
                 format!(
                     "put the file of the release back, in a checkout by `git checkout -- models/{id}`, then `zhiyin models verify {id}`"
