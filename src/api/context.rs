@@ -11,7 +11,7 @@ use crate::access::{Principal, RateLimiter, TicketBook, TokenRecord, hash_secret
 use crate::config::{LimitSettings, ServerSettings};
 use crate::conversation::CallId;
 use crate::event::Call;
-use crate::pipeline::Hub;
+use crate::pipeline::{HeadSwitch, Hub};
 use crate::store::{EventLog, Store, StoreError, Write};
 use crate::telemetry::MetricsHandle;
 
@@ -43,6 +43,8 @@ pub struct ApiContext {
     pub ready: Arc<AtomicBool>,
     /// Loaded models, as `GET /models` shows them.
     pub models: Arc<Vec<Value>>,
+    /// Which head answers each task.
+    pub heads: Arc<HeadSwitch>,
     /// Settings with secrets masked, as `GET /admin/config` shows them.
     pub settings: Arc<Value>,
     /// Knowledge documents and their index.

@@ -79,12 +79,6 @@ pub(super) async fn version(State(context): State<ApiContext>) -> Json<Version> 
     })
 }
 
-/// Models that are loaded.
-#[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Vec<Object>)))]
-pub(super) async fn models(State(context): State<ApiContext>) -> Json<Vec<serde_json::Value>> {
-    Json(context.models.as_ref().clone())
-}
-
 /// A ticket for a browser socket.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -28,6 +28,7 @@ mod idempotency;
 mod job_desk;
 mod jobs;
 mod knowledge;
+mod models;
 mod openapi;
 mod problem;
 mod quality;

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::audio_frames::{ClientFrame, ServerFrame};
 use super::{
-    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, quality, quality_work, suggestions, understand, web,
+    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand, web,
 };
 use crate::event::Event;
 
@@ -17,7 +17,8 @@ use crate::event::Event;
 #[openapi(
     info(title = "Zhiyin", description = "Listens to customer-service conversations, helps the agent, inspects every conversation."),
     paths(
-        health::healthz, health::readyz, health::health, health::metrics, health::version, health::ticket, health::models,
+        health::healthz, health::readyz, health::health, health::metrics, health::version, health::ticket,
+        models::list, models::get, models::load, models::unload, models::routes, models::put_route, models::rollback,
         calls::create, calls::list, calls::get, calls::patch, calls::end, calls::message, calls::transcript,
         audio::socket, events::list, events::socket, events::wall,
         suggestions::list, suggestions::ask, suggestions::feedback, suggestions::feedback_batch,

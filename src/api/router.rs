@@ -15,7 +15,7 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, openapi, quality, quality_work, suggestions,
+    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
     understand, web,
 };
 
@@ -110,7 +110,13 @@ fn work_routes() -> Router<ApiContext> {
         .route("/api/v1/quality/jobs/{job_id}/discard", post(quality_work::discard))
         .route("/api/v1/quality/scores", get(quality::scores))
         .route("/api/v1/quality/scores/{score_id}", get(quality::get))
-        .route("/api/v1/models", get(health::models))
+        .route("/api/v1/models", get(models::list))
+        .route("/api/v1/models/{id}", get(models::get))
+        .route("/api/v1/models/{id}/load", post(models::load))
+        .route("/api/v1/models/{id}/unload", post(models::unload))
+        .route("/api/v1/models/routes", get(models::routes))
+        .route("/api/v1/models/routes/{task}", put(models::put_route))
+        .route("/api/v1/models/routes/{task}/rollback", post(models::rollback))
 }
 
 fn job_routes() -> Router<ApiContext> {

@@ -10,14 +10,15 @@ use tokio::net::TcpListener;
 
 use super::assets::load_samples;
 use super::player::{PlayOptions, play};
-use super::stages::{StageOptions, build_stages};
+use super::stages::{StageOptions, build_stages, registry};
 use crate::access::{RateClass, RateLimiter, RowFilter, Scope, TokenRecord, hash_secret, new_secret};
 use crate::api::{ApiContext, JobDesk, KnowledgeShelf, Problem, SamplePlayer, TokenBook, put_in_force, router};
 use crate::config::{Settings, SyncMode};
 use crate::conversation::{CallId, IdKind, new_id};
 use crate::event::{CallState, EventSink, now_rfc3339};
+use crate::inference::Encoder;
 use crate::knowledge::{History, import_dir};
-use crate::pipeline::{Hub, HubConfig};
+use crate::pipeline::{HeadSwitch, Hub, HubConfig};
 use crate::store::{EventLog, Store, StoreConfig};
 use crate::telemetry::install_metrics;
 use crate::vad::VadConfig;
@@ -86,6 +87,7 @@ impl App {
         let tokens = TokenBook::load(&store).await?;
         let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };
         let samples = load_samples(home);
+        let heads = follow_heads(home, settings, built.stages.encoder.clone()).await?;
         let context = ApiContext {
             player: sample_player(hub.clone(), home),
             samples: Arc::new(samples.iter().map(super::Sample::view).collect()),
@@ -101,6 +103,7 @@ impl App {
             metrics: install_metrics()?,
             ready: Arc::new(AtomicBool::new(true)),
             models: Arc::new(built.models),
+            heads,
             settings: Arc::new(serde_json::to_value(settings)?),
         };
         Ok(Self { context, first_token, listener })
@@ -137,6 +140,15 @@ impl App {
         store.close().await;
         Ok(())
     }
+}
+
+/// Applies the heads that are switched to, and goes on following.
+async fn follow_heads(home: &Path, settings: &Settings, encoder: Encoder) -> anyhow::Result<Arc<HeadSwitch>> {
+    let registry = registry(home, settings)?;
+    let heads = tokio::task::spawn_blocking(move || HeadSwitch::start(registry, encoder)).await?;
+    let heads = heads.context("a head that was switched to; `zhiyin models rollback TASK` goes back to the one before")?;
+    heads.follow();
+    Ok(heads)
 }
 
 async fn after_drain(context: &ApiContext, drain: Duration) {

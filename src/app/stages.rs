@@ -102,7 +102,7 @@ pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>)
 
 fn load_encoder(registry: &Registry, settings: &Settings) -> anyhow::Result<(Encoder, Value)> {
     let resolved = registry.resolve_kind(&settings.encoder.model, ModelKind::Encoder)?;
-    let model = EncoderModel::load(&resolved.dir).context("encoder")?;
+    let model = EncoderModel::load_in(&resolved.dir, settings.inference.precision).context("encoder")?;
     let threads = if settings.encoder.threads == 0 { num_cpus::get() } else { settings.encoder.threads };
     let encoder = Encoder::start(model, EncoderSettings { workers: threads, ..EncoderSettings::default() })?;
     // The first pass touches every weight; do it before anyone waits for it.

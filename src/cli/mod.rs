@@ -126,7 +126,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Command::Knowledge { command } => knowledge::run(session, command).await,
             Command::Models { command } => {
                 let registry = crate::app::registry(&session.home, &session.settings)?;
-                models::run(command, &registry).await
+                models::run(command, &registry, &session.settings.encoder.model).await
             }
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,

@@ -10,7 +10,12 @@ use clap::Subcommand;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::registry::{FileState, KNOWN_MODELS, Listing, ModelEntry, Place, PullProgress, PullRequest, Registry, VerifyReport};
+use crate::inference::EncoderModel;
+use crate::pipeline::activate;
+use crate::registry::{
+    FileState, KNOWN_MODELS, Listing, ModelEntry, ModelKind, Place, PullProgress, PullRequest, Registry, RouteChange, Routes,
+    VerifyReport,
+};
 
 /// What to do with models.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -57,6 +62,21 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let a trained head answer its task from now on, in running services too
+    Activate {
+        /// Id or path of a model of kind `head` (see `zhiyin train`)
+        #[arg(value_name = "ID_OR_PATH")]
+        id: String,
+        /// Task that it shall answer; the head's own by default
+        #[arg(long, value_name = "TASK")]
+        head: Option<String>,
+    },
+    /// Let the head that answered a task before answer it again
+    Rollback {
+        /// Task, for example `intent`
+        #[arg(default_value = "intent")]
+        task: String,
+    },
     /// Delete a model that you pulled; models that came with the product stay
     Remove {
         /// Id of the model
@@ -84,11 +104,11 @@ HF_HUB_OFFLINE=1 to forbid the network.
 
 Afterwards name the model in the configuration: `asr.model = \"whisper-small\"`, `encoder.model = \"bge-small-zh-v1.5\"`.";
 
-/// Runs a command. Tables and JSON go to standard output, progress and warnings to standard error.
+/// Runs a command; `encoder` is the one that heads are checked against. Tables and JSON go to standard output, progress and warnings to standard error.
 ///
 /// # Errors
 /// Whatever the registry refuses; its message names the file and the command that mends it.
-pub async fn run(command: ModelsCommand, registry: &Registry) -> anyhow::Result<ExitCode> {
+pub async fn run(command: ModelsCommand, registry: &Registry, encoder: &str) -> anyhow::Result<ExitCode> {
     let (text, good) = match command {
         ModelsCommand::List { json } => (list(&registry.list(), json)?, true),
         ModelsCommand::Show { id, json } => (show(&registry.find(&id)?, json)?, true),
@@ -98,6 +118,16 @@ pub async fn run(command: ModelsCommand, registry: &Registry) -> anyhow::Result<
             let outcome = registry.pull(&request, &|progress| bars.show(progress)).await;
             bars.finish();
             (pulled(&outcome?, json)?, true)
+        }
+        ModelsCommand::Activate { id, head } => {
+            let encoder = registry.resolve_kind(encoder, ModelKind::Encoder)?;
+            let model = EncoderModel::load(&encoder.dir)?;
+            let (task, routes) = activate(registry, &model, head.as_deref(), &id, None)?;
+            (switched(&task, &routes), true)
+        }
+        ModelsCommand::Rollback { task } => {
+            let routes = registry.change_route(&task, RouteChange::Rollback, None)?;
+            (switched(&task, &routes), true)
         }
         ModelsCommand::Verify { id, json } => verify(registry, id, json)?,
         ModelsCommand::Remove { id, json } => {
@@ -112,6 +142,19 @@ pub async fn run(command: ModelsCommand, registry: &Registry) -> anyhow::Result<
     };
     print(&text)?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn switched(task: &str, routes: &Routes) -> String {
+    let route = routes.tasks.get(task).cloned().unwrap_or_default();
+    let name = |id: Option<&str>| id.filter(|i| !i.is_empty()).unwrap_or("the encoder's own head").to_owned();
+    let before = match route.previous.first() {
+        Some(previous) => format!("`zhiyin models rollback {task}` goes back to {}.", name(Some(previous))),
+        None => "Nothing answered it before.".to_owned(),
+    };
+    format!(
+        "Task {task} is answered by {}. Running services follow within a second.\n{before}\n",
+        name(route.champion.as_deref())
+    )
 }
 
 fn list(listing: &Listing, as_json: bool) -> anyhow::Result<String> {

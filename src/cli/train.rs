@@ -112,7 +112,8 @@ fn run_blocking(session: &Session, arguments: &TrainArguments) -> anyhow::Result
     let registry = crate::app::registry(&session.home, &session.settings)?;
     let id = arguments.encoder.as_deref().unwrap_or(&session.settings.encoder.model);
     let resolved = registry.resolve_kind(id, ModelKind::Encoder)?;
-    if arguments.out.join("card.toml").is_file() && registry.find(&arguments.out.to_string_lossy())?.card.kind != ModelKind::Head {
+    if arguments.out.join("card.toml").is_file() && registry.find(&arguments.out.to_string_lossy())?.card.kind != ModelKind::Head
+    {
         bail!("{} holds another model; choose another folder for --out", arguments.out.display());
     }
     let data = Dataset::load(&arguments.data, arguments.dev.as_deref(), arguments.test.as_deref(), &settings)?;
@@ -185,7 +186,10 @@ fn command(arguments: &TrainArguments) -> String {
     add("epochs", (arguments.epochs != defaults.epochs).then(|| arguments.epochs.to_string()));
     add("patience", (arguments.patience != defaults.patience).then(|| arguments.patience.to_string()));
     add("rate", (arguments.rate > 0.0).then(|| arguments.rate.to_string()));
-    add("false-rejection", (arguments.false_rejection != defaults.false_rejection).then(|| arguments.false_rejection.to_string()));
+    add(
+        "false-rejection",
+        (arguments.false_rejection != defaults.false_rejection).then(|| arguments.false_rejection.to_string()),
+    );
     add("seed", (arguments.seed != defaults.seed).then(|| arguments.seed.to_string()));
     add("out", Some(format!("models/{}", name(&arguments.out))));
     text
@@ -223,7 +227,10 @@ fn print(trained: &Trained, id: &str, out: &Path) {
     line("n-grams alone", &trained.ngrams_alone);
     line("layer alone", &trained.layer_alone);
     println!("{} is in {}, trained in {:.0} s.", id, out.display(), trained.took.as_secs_f64());
-    println!("Switch a running service to it: `zhiyin models activate {}`", if out.parent().is_some_and(|p| p.ends_with("models")) { id.to_owned() } else { out.display().to_string() });
+    println!(
+        "Switch a running service to it: `zhiyin models activate {}`",
+        if out.parent().is_some_and(|p| p.ends_with("models")) { id.to_owned() } else { out.display().to_string() }
+    );
 }
 
 fn as_json(trained: &Trained, id: &str, command: &str) -> serde_json::Value {

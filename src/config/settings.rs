@@ -8,6 +8,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Problem, Secret};
+use crate::inference::Precision;
 use crate::telemetry::LogFormat;
 
 /// All settings of a process.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub vad: VadSettings,
     /// Text encoder.
     pub encoder: EncoderSettings,
+    /// How the encoder computes.
+    pub inference: InferenceSettings,
     /// Knowledge search.
     pub knowledge: KnowledgeSettings,
     /// When suggestions are made.
@@ -105,6 +108,13 @@ pub struct EncoderSettings {
     pub model: String,
     /// Worker threads; 0 = one per core.
     pub threads: usize,
+}
+
+/// How the encoder computes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferenceSettings {
+    /// `fp32`, or `int8` for about twice the speed and slightly other numbers.
+    pub precision: Precision,
 }
 
 /// Knowledge search.

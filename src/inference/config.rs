@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{InferenceError, fetch_again};
 
@@ -16,6 +16,17 @@ pub enum Pooling {
     Mean,
     /// The state of the first token.
     First,
+}
+
+/// How the products of the transformer are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    Fp32,
+    /// 8-bit integers, activations scaled row by row; everything between the products stays in 32-bit floating point.
+    Int8,
 }
 
 /// Size of the hashed character n-gram bag.

@@ -185,6 +185,13 @@ impl Head {
         Ok(self)
     }
 
+    /// The same head under another version.
+    #[must_use]
+    pub fn with_version(mut self, version: &str) -> Self {
+        self.spec = Arc::new(HeadSpec { version: version.into(), ..(*self.spec).clone() });
+        self
+    }
+
     /// Whether it brings a trunk of its own.
     pub fn has_trunk(&self) -> bool {
         self.trunk.is_some()

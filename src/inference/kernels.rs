@@ -36,6 +36,13 @@ pub(super) fn isa() -> Isa {
     Isa::Portable
 }
 
+/// Whether the processor multiplies bytes into 32-bit sums (AVX-512 VNNI).
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(super) fn vnni() -> bool {
+    is_x86_feature_detected!("avx512vnni")
+}
+
 /// Defines a function whose body is compiled once per instruction set.
 macro_rules! multiversion {
     ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
@@ -100,6 +107,52 @@ multiversion! {
             for v in &mut values[row * stride..row * stride + width] {
                 *v = gelu_one(*v);
             }
+        }
+    }
+}
+
+multiversion! {
+    /// One row in unsigned bytes: `q = round(x / scale) + zero`. `found` gets scale and zero point; 0 is met exactly.
+    fn quantise(row: &[f32], target: &mut [u8], found: &mut [f32; 2]) {
+        // 2^23: adding it leaves a rounded number from 0 to 255 in the lowest byte.
+        const ROUND: f32 = 8_388_608.0;
+        let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let chunks = row.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for ((l, h), &v) in low.iter_mut().zip(high.iter_mut()).zip(chunk) {
+                *l = if v < *l { v } else { *l };
+                *h = if v > *h { v } else { *h };
+            }
+        }
+        for ((l, h), &v) in low.iter_mut().zip(high.iter_mut()).zip(rest) {
+            *l = if v < *l { v } else { *l };
+            *h = if v > *h { v } else { *h };
+        }
+        let low = low.iter().copied().fold(0.0, f32::min);
+        let high = high.iter().copied().fold(0.0, f32::max);
+        let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
+        let (inverse, zero) = (1.0 / scale, (-low / scale).round());
+        for (q, &v) in target.iter_mut().zip(row) {
+            let place = (v * inverse + zero).clamp(0.0, 255.0) + ROUND;
+            *q = place.to_bits() as u8;
+        }
+        *found = [scale, zero];
+    }
+}
+
+multiversion! {
+    /// `target = (sum - zero total) scale column_scale + bias` for one row; added to what stands there with `add`.
+    /// `columns` are scales, totals and biases of the outputs; `row` is scale and zero point of the input row.
+    fn dequantise(sums: &[i32], columns: (&[f32], &[i32], &[f32]), row: (f32, i32), target: &mut [f32], add: bool) {
+        let parts = sums.iter().zip(columns.0).zip(columns.1).zip(columns.2);
+        let value = |(((&sum, &scale), &total), &bias): (((&i32, &f32), &i32), &f32)| {
+            (sum - row.1 * total) as f32 * (row.0 * scale) + bias
+        };
+        if add {
+            target.iter_mut().zip(parts).for_each(|(t, part)| *t += value(part));
+        } else {
+            target.iter_mut().zip(parts).for_each(|(t, part)| *t = value(part));
         }
     }
 }

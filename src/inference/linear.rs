@@ -6,7 +6,9 @@
 //! Multiplication" (2008). A row's result does not depend on the rows beside it, so a batch gives exactly what
 //! single texts give.
 
+use super::config::Precision;
 use super::kernels::{self, Isa, isa};
+use super::quantised::{QuantLinear, QuantScratch};
 
 /// Outputs of one panel.
 const PANEL: usize = 32;
@@ -101,6 +103,48 @@ impl Linear {
                     kernels::gelu(block, count, width, outputs);
                 }
             }
+        }
+    }
+}
+
+/// A linear layer in either precision.
+pub(super) enum Layer {
+    /// 32-bit floating point.
+    Full(Linear),
+    /// 8-bit integers.
+    Int8(QuantLinear),
+}
+
+impl Layer {
+    /// Packs a weight in a precision.
+    pub(super) fn new(weight: &[f32], bias: &[f32], precision: Precision) -> Self {
+        match precision {
+            Precision::Fp32 => Self::Full(Linear::new(weight, bias)),
+            Precision::Int8 => Self::Int8(QuantLinear::new(weight, bias)),
+        }
+    }
+
+    /// Width of an output row.
+    pub(super) fn outputs(&self) -> usize {
+        match self {
+            Self::Full(layer) => layer.outputs(),
+            Self::Int8(layer) => layer.outputs(),
+        }
+    }
+
+    /// Multiplications of one row.
+    pub(super) fn products(&self) -> usize {
+        match self {
+            Self::Full(layer) => layer.inputs() * layer.outputs(),
+            Self::Int8(layer) => layer.inputs() * layer.outputs(),
+        }
+    }
+
+    /// See [`Linear::forward`].
+    pub(super) fn forward(&self, x: &[f32], rows: usize, out: &mut [f32], epilogue: Epilogue, scratch: &mut QuantScratch) {
+        match self {
+            Self::Full(layer) => layer.forward(x, rows, out, epilogue),
+            Self::Int8(layer) => layer.forward(x, rows, out, epilogue, scratch),
         }
     }
 }

@@ -35,18 +35,21 @@ mod kernels;
 mod linear;
 mod model;
 mod ngrams;
+mod peak;
 mod pool;
+mod quantised;
 mod tokenizer;
 mod trunk;
 mod weights;
 mod worker;
 
-pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling};
+pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling, Precision};
 pub use encoding::{Encoding, SentenceOutput, TaggedSpan, TokenOutput, TokenSpan};
 pub use error::InferenceError;
 pub use features::{NgramPart, Sparse, Vocabulary};
 pub use heads::{Head, HeadKind, HeadSpec, TRUNK_FOLDER, head};
 pub use model::EncoderModel;
+pub use peak::gemm_products_per_s;
 pub use trunk::Scratch;
 pub use worker::Encoder;
 

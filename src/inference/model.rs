@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::config::ModelConfig;
+use super::config::{ModelConfig, Precision};
 use super::encoding::{Encoding, SentenceOutput, TokenOutput};
 use super::error::InferenceError;
 use super::heads::{Head, HeadKind, HeadSpec, load_heads};
@@ -31,12 +31,20 @@ impl EncoderModel {
     /// # Errors
     /// A file that is missing or damaged, and parts that contradict each other; the message names the file and the fix.
     pub fn load(dir: &Path) -> Result<Self, InferenceError> {
+        Self::load_in(dir, Precision::Fp32)
+    }
+
+    /// [`Self::load`] with the products of the transformer in a precision; pooling and heads stay in 32 bits.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_in(dir: &Path, precision: Precision) -> Result<Self, InferenceError> {
         let config = ModelConfig::load(&dir.join("config.json"))?;
         let tokenizer = Tokenizer::load(&dir.join("tokenizer.json"), &config)?;
         let weights = Weights::open(&dir.join("model.safetensors"))?;
         let name = || dir.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
         let version: Arc<str> = config.version.clone().unwrap_or_else(name).into();
-        let trunk = Trunk::load(&weights, &config)?;
+        let trunk = Trunk::load(&weights, &config, precision)?;
         let heads = load_heads(dir, &weights, &config, &version)?;
         Ok(Self {
             hidden: config.hidden_size,
@@ -52,6 +60,11 @@ impl EncoderModel {
     /// Version that every encoding carries.
     pub fn version(&self) -> &Arc<str> {
         &self.version
+    }
+
+    /// Multiplications that the linear layers of the transformer do for one token.
+    pub fn products_per_token(&self) -> usize {
+        self.trunk.products_per_token()
     }
 
     /// Most tokens of one text, special ones included; a longer text is cut and says so.
@@ -93,14 +106,7 @@ impl EncoderModel {
     /// # Errors
     /// When the head reads vectors of another width than the model gives.
     pub fn set_head(&self, head: Arc<Head>) -> Result<Option<Arc<Head>>, InferenceError> {
-        let width = if head.spec().kind == HeadKind::Token { self.hidden } else { self.sentence };
-        if !head.has_trunk() && head.inputs() != width {
-            return Err(InferenceError::Mismatch {
-                path: format!("head {}", head.spec().name).into(),
-                what: format!("it reads {} numbers, the model gives {width}", head.inputs()),
-                fix: format!("train it on model {}", self.version),
-            });
-        }
+        self.check_head(&head)?;
         let mut guard = self.heads.write();
         let mut heads = guard.as_ref().clone();
         let place = heads.iter().position(|h| h.spec().name == head.spec().name);
@@ -113,6 +119,32 @@ impl EncoderModel {
         };
         *guard = Arc::new(heads);
         Ok(replaced)
+    }
+
+    /// The head of a name as it is now.
+    pub fn head(&self, name: &str) -> Option<Arc<Head>> {
+        self.heads.read().iter().find(|h| h.spec().name == name).cloned()
+    }
+
+    /// Lets a head answer a text that nobody sees, before it answers others.
+    ///
+    /// # Errors
+    /// When the head does not fit the model, or the text cannot be encoded.
+    pub fn try_head(&self, head: &Arc<Head>, text: &str, scratch: &mut Scratch) -> Result<(), InferenceError> {
+        self.check_head(head)?;
+        self.encode_with(&[text], 512, scratch, &[head.clone()]).map(drop)
+    }
+
+    fn check_head(&self, head: &Head) -> Result<(), InferenceError> {
+        let width = if head.spec().kind == HeadKind::Token { self.hidden } else { self.sentence };
+        if !head.has_trunk() && head.inputs() != width {
+            return Err(InferenceError::Mismatch {
+                path: format!("head {}", head.spec().name).into(),
+                what: format!("it reads {} numbers, the model gives {width}", head.inputs()),
+                fix: format!("train it on model {}", self.version),
+            });
+        }
+        Ok(())
     }
 
     /// Takes a head away and returns it.
@@ -137,6 +169,16 @@ impl EncoderModel {
         scratch: &mut Scratch,
     ) -> Result<Vec<Encoding>, InferenceError> {
         let heads = self.heads.read().clone();
+        self.encode_with(texts, batch_tokens, scratch, &heads)
+    }
+
+    fn encode_with<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        batch_tokens: usize,
+        scratch: &mut Scratch,
+        heads: &[Arc<Head>],
+    ) -> Result<Vec<Encoding>, InferenceError> {
         let tokens = texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect::<Result<Vec<_>, _>>()?;
         // Heads with a trunk of their own do not read the shared sentence vectors.
         let own = heads.iter().map(|h| h.own_vectors(texts, batch_tokens, scratch)).collect::<Result<Vec<_>, _>>()?;

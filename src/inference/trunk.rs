@@ -4,20 +4,22 @@
 //! value are one product, bias and GELU belong to the product before them.
 
 use super::config::ModelConfig;
+use super::config::Precision;
 use super::error::InferenceError;
 use super::kernels;
-use super::linear::{Epilogue, Linear};
+use super::linear::{Epilogue, Layer as Product};
+use super::quantised::QuantScratch;
 use super::weights::Weights;
 
 /// A layer norm's weight and bias.
 type Norm = (Vec<f32>, Vec<f32>);
 
 struct Layer {
-    qkv: Linear,
-    attention_output: Linear,
+    qkv: Product,
+    attention_output: Product,
     attention_norm: Norm,
-    intermediate: Linear,
-    output: Linear,
+    intermediate: Product,
+    output: Product,
     output_norm: Norm,
 }
 
@@ -28,6 +30,7 @@ pub struct Scratch {
     attended: Vec<f32>,
     wide: Vec<f32>,
     attention: Vec<f32>,
+    quantised: QuantScratch,
 }
 
 /// The packed weights of the transformer.
@@ -80,7 +83,7 @@ impl LayerNames {
 
 impl Trunk {
     /// Reads and packs the weights; tensor names may carry the prefix of a checkpoint with a head (`bert.` …).
-    pub(super) fn load(weights: &Weights, config: &ModelConfig) -> Result<Self, InferenceError> {
+    pub(super) fn load(weights: &Weights, config: &ModelConfig, precision: Precision) -> Result<Self, InferenceError> {
         let prefix = ["", "bert.", "roberta.", "distilbert."]
             .into_iter()
             .find(|p| weights.has(&format!("{p}embeddings.word_embeddings.weight")))
@@ -95,11 +98,11 @@ impl Trunk {
         let layers = (0..config.num_hidden_layers).map(|index| {
             let names = LayerNames::of(&config.model_type, prefix, index);
             Ok(Layer {
-                qkv: weights.fused(&names.qkv, hidden, hidden)?,
-                attention_output: weights.linear(&names.attention_output, hidden, hidden)?,
+                qkv: weights.fused(&names.qkv, hidden, hidden, precision)?,
+                attention_output: weights.product(&names.attention_output, hidden, hidden, precision)?,
                 attention_norm: weights.norm(&names.attention_norm, hidden)?,
-                intermediate: weights.linear(&names.intermediate, hidden, wide)?,
-                output: weights.linear(&names.output, wide, hidden)?,
+                intermediate: weights.product(&names.intermediate, hidden, wide, precision)?,
+                output: weights.product(&names.output, wide, hidden, precision)?,
                 output_norm: weights.norm(&names.output_norm, hidden)?,
             })
         });
@@ -116,6 +119,13 @@ impl Trunk {
         })
     }
 
+    /// Multiplications that the linear layers do for one token.
+    pub(super) fn products_per_token(&self) -> usize {
+        let of =
+            |l: &Layer| [&l.qkv, &l.attention_output, &l.intermediate, &l.output].map(Product::products).iter().sum::<usize>();
+        self.layers.iter().map(of).sum()
+    }
+
     /// Hidden states of all tokens of all texts, in a row. Ids are below `vocab_size` and no text is longer than
     /// the position table, which the tokenizer's loader and cut guarantee.
     pub(super) fn forward(&self, texts: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
@@ -125,7 +135,7 @@ impl Trunk {
         scratch.qkv.resize(tokens * 3 * hidden, 0.0);
         scratch.attended.resize(tokens * hidden, 0.0);
         for layer in &self.layers {
-            layer.qkv.forward(&x, tokens, &mut scratch.qkv, Epilogue::Store);
+            layer.qkv.forward(&x, tokens, &mut scratch.qkv, Epilogue::Store, &mut scratch.quantised);
             let mut start = 0;
             for text in texts {
                 let end = start + text.len();
@@ -134,11 +144,11 @@ impl Trunk {
                 kernels::attention(qkv, out, hidden, self.heads, &mut scratch.attention);
                 start = end;
             }
-            layer.attention_output.forward(&scratch.attended, tokens, &mut x, Epilogue::Add);
+            layer.attention_output.forward(&scratch.attended, tokens, &mut x, Epilogue::Add, &mut scratch.quantised);
             kernels::layer_norm(&mut x, &layer.attention_norm.0, &layer.attention_norm.1, self.eps);
             scratch.wide.resize(tokens * layer.intermediate.outputs(), 0.0);
-            layer.intermediate.forward(&x, tokens, &mut scratch.wide, Epilogue::Gelu);
-            layer.output.forward(&scratch.wide, tokens, &mut x, Epilogue::Add);
+            layer.intermediate.forward(&x, tokens, &mut scratch.wide, Epilogue::Gelu, &mut scratch.quantised);
+            layer.output.forward(&scratch.wide, tokens, &mut x, Epilogue::Add, &mut scratch.quantised);
             kernels::layer_norm(&mut x, &layer.output_norm.0, &layer.output_norm.1, self.eps);
         }
         x

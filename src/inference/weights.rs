@@ -7,9 +7,9 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use super::config::file_error;
+use super::config::{Precision, file_error};
 use super::error::{InferenceError, fetch_again};
-use super::linear::Linear;
+use super::linear::{Layer, Linear};
 
 /// An open weight file.
 pub(super) struct Weights {
@@ -104,14 +104,31 @@ impl Weights {
         Ok(Linear::new(&weight, &self.tensor(&format!("{name}.bias"), &[outputs])?))
     }
 
+    /// The same in a precision.
+    pub(super) fn product(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        precision: Precision,
+    ) -> Result<Layer, InferenceError> {
+        self.fused(&[name.to_owned()], inputs, outputs, precision)
+    }
+
     /// Several linear layers of the same input as one, their outputs in a row.
-    pub(super) fn fused(&self, names: &[String], inputs: usize, outputs: usize) -> Result<Linear, InferenceError> {
+    pub(super) fn fused(
+        &self,
+        names: &[String],
+        inputs: usize,
+        outputs: usize,
+        precision: Precision,
+    ) -> Result<Layer, InferenceError> {
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
         for name in names {
             weight.extend(self.tensor(&format!("{name}.weight"), &[outputs, inputs])?);
             bias.extend(self.tensor(&format!("{name}.bias"), &[outputs])?);
         }
-        Ok(Linear::new(&weight, &bias))
+        Ok(Layer::new(&weight, &bias, precision))
     }
 
     /// Weight and bias of a layer norm.

@@ -67,6 +67,12 @@ impl Reader {
         }
     }
 
+    /// The upper level of an intent: the taxonomy's, else what stands before `/` in the label of a head of one's own.
+    fn group(&self, name: &str) -> String {
+        let own = || name.split_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
+        self.taxonomy.get(name).map_or_else(own, |e| e.group.clone())
+    }
+
     fn intents(&self, encoding: &Encoding) -> (Vec<IntentScore>, bool, OutOfScope) {
         let Some(output) = encoding.head("intent") else {
             return (Vec::new(), false, OutOfScope::default());
@@ -84,7 +90,7 @@ impl Reader {
             .enumerate()
             .map(|(place, &(name, p))| IntentScore {
                 name: name.to_owned(),
-                group: self.taxonomy.get(name).map(|e| e.group.clone()).unwrap_or_default(),
+                group: self.group(name),
                 confidence: Some(p),
                 selected: !outside && name != OUT_OF_SCOPE && (place == 0 || (place == 1 && ambiguous) || also.contains(&name)),
             })

@@ -110,7 +110,7 @@ impl Stages {
             acts: nlu.acts,
             conduct: nlu.conduct,
             voice,
-            models: vec![encoding.version.to_string()],
+            models: models_of(encoding),
         }
     }
 
@@ -141,6 +141,15 @@ impl Stages {
             Err(_) => empty_response(),
         }
     }
+}
+
+/// The encoder and every head that is not its own.
+fn models_of(encoding: &Encoding) -> Vec<String> {
+    let heads =
+        encoding.sentence_heads.iter().map(|h| &h.spec.version).chain(encoding.token_heads.iter().map(|h| &h.spec.version));
+    let mut models = vec![encoding.version.to_string()];
+    models.extend(heads.filter(|v| **v != encoding.version).map(ToString::to_string));
+    models
 }
 
 fn empty_response() -> SearchResponse {

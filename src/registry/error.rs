@@ -49,6 +49,22 @@ pub enum RegistryError {
         /// The kind that is needed.
         expected: &'static str,
     },
+    /// Another change of a task came first.
+    #[error("task `{task}` was switched meanwhile: revision {expected} was expected, {found} is there; read it again")]
+    RouteConflict {
+        /// The task.
+        task: String,
+        /// The revision that the caller knew.
+        expected: u64,
+        /// The revision that is there.
+        found: u64,
+    },
+    /// A task that was never switched cannot go back.
+    #[error("task `{task}` has no earlier model to go back to; `zhiyin models activate ID --head {task}` switches it")]
+    NoPrevious {
+        /// The task.
+        task: String,
+    },
     /// A file of a model is not there.
     #[error("model `{id}`: {path} is missing; {fix}")]
     Missing {

@@ -11,6 +11,7 @@
 //! * [`Card`]: `card.toml`, what a model is, its files with checksums, its licence, its measured results.
 //! * [`Registry`]: finds a model by id or path, checks it before use ([`Registry::resolve`]) or throughout
 //!   ([`Registry::verify`]), fetches one ([`Registry::pull`]) and takes one away ([`Registry::remove`]).
+//! * [`Routes`]: which head answers each task, kept over restarts ([`Registry::change_route`]).
 //! * [`RegistryError`]: names the file, what is wrong with it, and the command that mends it.
 //!
 //! Invariants: nothing under `models/<id>` is ever half written (a folder takes its place by one rename); no file is used
@@ -25,6 +26,7 @@
 //! assert!(error.to_string().contains("did you mean `whisper-small`?"));
 //! ```
 
+mod active;
 mod card;
 mod checksum;
 mod config;
@@ -40,6 +42,7 @@ mod transfer;
 mod unpack;
 mod verify;
 
+pub use active::{Route, RouteChange, Routes};
 pub use card::{Card, CardFile, Codec, Measured, ModelKind, PackedFile};
 pub use config::{HubSettings, RegistryConfig};
 pub use error::RegistryError;

@@ -45,7 +45,9 @@ impl ModelEntry {
     pub(super) fn fix(&self) -> String {
         let (id, source) = (&self.card.id, &self.card.source);
         match self.place {
-            Place::User | Place::Shipped if source == TRAINED => format!("train it again: `zhiyin models show {id}` has the command"),
+            Place::User | Place::Shipped if source == TRAINED => {
+                format!("train it again: `zhiyin models show {id}` has the command")
+            }
             Place::Shipped => {
                 format!(
                     "put the file of the release back, in a checkout by `git checkout -- models/{id}`, then `zhiyin models verify {id}`"
@@ -147,6 +149,18 @@ impl Registry {
             return Err(RegistryError::NotAModel { path: path.to_path_buf(), what: "there is no such file or folder".into() });
         }
         Err(self.unknown(id_or_path))
+    }
+
+    /// A name under which another process finds a model too: its id, or the whole path of one outside the registry's folders.
+    ///
+    /// # Errors
+    /// Those of [`Registry::find`].
+    pub fn lasting_name(&self, id_or_path: &str) -> Result<String, RegistryError> {
+        let entry = self.find(id_or_path)?;
+        let here =
+            self.roots().iter().any(|(root, _)| std::path::absolute(root.join(&entry.card.id)).is_ok_and(|d| d == entry.dir));
+        let inside = entry.place != Place::Path || here;
+        Ok(if inside { entry.card.id } else { entry.dir.to_string_lossy().into_owned() })
     }
 
     /// A model ready for use: presence and size of its files are checked each time, their sha256 once per change, packed

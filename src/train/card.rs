@@ -103,11 +103,8 @@ impl Trained {
 
 /// Figures of a report by name.
 pub(super) fn figures(report: &Report) -> Vec<(&'static str, f32)> {
-    let mut figures = vec![
-        ("accuracy", report.accuracy),
-        ("macro_f1", report.macro_f1),
-        ("calibration_error", report.calibration_error),
-    ];
+    let mut figures =
+        vec![("accuracy", report.accuracy), ("macro_f1", report.macro_f1), ("calibration_error", report.calibration_error)];
     let more = [
         ("out_of_scope_recall", report.out_of_scope_recall),
         ("false_rejection", report.false_rejection),

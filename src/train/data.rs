@@ -42,14 +42,8 @@ impl Dataset {
     /// # Errors
     /// A file that cannot be read; rows without text or label, or with an id that stands twice, all of them named with
     /// their lines.
-    pub fn load(
-        data: &Path,
-        dev: Option<&Path>,
-        test: Option<&Path>,
-        settings: &TrainSettings,
-    ) -> Result<Self, TrainError> {
-        let rules =
-            Rules { task: &settings.task, several: settings.several, skip_unlabelled: settings.skip_unlabelled };
+    pub fn load(data: &Path, dev: Option<&Path>, test: Option<&Path>, settings: &TrainSettings) -> Result<Self, TrainError> {
+        let rules = Rules { task: &settings.task, several: settings.several, skip_unlabelled: settings.skip_unlabelled };
         let mut parts = reader::read(data, rules)?;
         for (path, place) in [(dev, &mut parts.dev), (test, &mut parts.test)] {
             if let Some(path) = path {
@@ -95,7 +89,8 @@ impl Dataset {
             let what = format!("the training rows have {} label, a head tells at least two apart", train.len());
             return Err(TrainError::data(what, "add rows of other labels (out_of_scope counts as one)"));
         }
-        let mut missing: Vec<String> = used(&self.dev).union(&used(&self.test)).filter(|l| !train.contains(*l)).cloned().collect();
+        let mut missing: Vec<String> =
+            used(&self.dev).union(&used(&self.test)).filter(|l| !train.contains(*l)).cloned().collect();
         missing.retain(|l| l != OUT_OF_SCOPE);
         missing.sort();
         if !missing.is_empty() {

@@ -82,7 +82,12 @@ impl Dense {
         Ok((self.weight.flatten_all()?.to_vec1()?, self.bias.to_vec1()?))
     }
 
-    fn vectors(&self, input: &Input<'_>, rows: Vec<usize>, drop: Option<&mut Random>) -> Result<(Tensor, Vec<usize>), TrainError> {
+    fn vectors(
+        &self,
+        input: &Input<'_>,
+        rows: Vec<usize>,
+        drop: Option<&mut Random>,
+    ) -> Result<(Tensor, Vec<usize>), TrainError> {
         match (input, &self.network) {
             (Input::Tokens(ids), Some(network)) => {
                 let drop = drop.map(|random| WordDrop { random, share: WORD_DROP, token: self.special.mask });
@@ -126,7 +131,13 @@ impl Dense {
         progress: &dyn Fn(&Progress),
     ) -> Result<usize, TrainError> {
         let full = settings.mode == Mode::Full;
-        let rate = if settings.rate > 0.0 { settings.rate } else if full { 5e-4 } else { 5e-3 };
+        let rate = if settings.rate > 0.0 {
+            settings.rate
+        } else if full {
+            5e-4
+        } else {
+            5e-3
+        };
         let mut optimizer = AdamW::new();
         optimizer.add(&self.weight, rate.max(1e-3), 0.01);
         optimizer.add(&self.bias, rate.max(1e-3), 0.0);
@@ -179,9 +190,8 @@ impl Dense {
         random: &mut Random,
     ) -> Result<Tensor, TrainError> {
         let (vectors, rows) = self.vectors(&train.input, rows, Some(random))?;
-        let keep: Vec<f32> = (0..vectors.elem_count())
-            .map(|_| if random.share() < DROPOUT { 0.0 } else { 1.0 / (1.0 - DROPOUT) })
-            .collect();
+        let keep: Vec<f32> =
+            (0..vectors.elem_count()).map(|_| if random.share() < DROPOUT { 0.0 } else { 1.0 / (1.0 - DROPOUT) }).collect();
         let vectors = (&vectors * Tensor::from_vec(keep, vectors.shape(), &Device::Cpu)?)?;
         let logits = self.logits(&vectors)?;
         let targets = self.targets(train, &rows, weights, settings)?;

@@ -188,11 +188,7 @@ fn clinc(path: &Path, text: &str) -> Result<Parts, TrainError> {
         }
         rows
     };
-    let parts = Parts {
-        train: take(["train", "oos_train"]),
-        dev: take(["val", "oos_val"]),
-        test: take(["test", "oos_test"]),
-    };
+    let parts = Parts { train: take(["train", "oos_train"]), dev: take(["val", "oos_val"]), test: take(["test", "oos_test"]) };
     if let Some(name) = splits.keys().next() {
         let what = format!("{}: split \"{name}\" is not known", path.display());
         return Err(TrainError::data(what, "known are train, val, test and the same with oos_ before them"));

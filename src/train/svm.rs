@@ -26,8 +26,7 @@ pub(super) struct Matrix {
 impl Matrix {
     /// Vectors whose features are below `columns`.
     pub(super) fn new(rows: &[Sparse], columns: usize) -> Self {
-        let mut matrix =
-            Self { starts: vec![0], places: Vec::new(), values: Vec::new(), squares: Vec::new(), columns };
+        let mut matrix = Self { starts: vec![0], places: Vec::new(), values: Vec::new(), squares: Vec::new(), columns };
         for row in rows {
             matrix.places.extend(row.iter().map(|(p, _)| *p));
             matrix.values.extend(row.iter().map(|(_, v)| *v));

@@ -24,7 +24,7 @@ const RARE_FROM: usize = 2_000;
 /// Tokens of one pass when texts are only encoded.
 const BATCH_TOKENS: usize = 2_048;
 /// Weights of the linear machines beside the layer that are tried on dev; the layer's own is 1.
-const SHARES: [f32; 10] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0];
+const SHARES: [f32; 12] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0];
 /// How far the out-of-scope label's own logit may count; 0 leaves a plain threshold.
 const SCOPE_SHARES: [f32; 6] = [0.0, 0.25, 0.5, 1.0, 1.5, 2.0];
 /// Probability from which a second label is taken besides the best one.
@@ -229,7 +229,8 @@ impl Run<'_> {
         labels: &[String],
         weights: &[f32],
     ) -> Result<(Layer, Vec<Vec<f32>>, usize), TrainError> {
-        let special = Special { pad: self.model.special_token("[PAD]", "<pad>"), mask: self.model.special_token("[MASK]", "<mask>") };
+        let special =
+            Special { pad: self.model.special_token("[PAD]", "<pad>"), mask: self.model.special_token("[MASK]", "<mask>") };
         let settings = self.settings;
         if settings.mode == Mode::Full {
             let network = Network::load(self.folder)?;
@@ -280,9 +281,8 @@ impl Run<'_> {
             return None;
         }
         let outside = |t: &Vec<usize>| t.first() == Some(&scope);
-        let lead = |row: &Vec<f32>, share: f32| {
-            row[..scope].iter().copied().fold(f32::NEG_INFINITY, f32::max) - share * row[scope]
-        };
+        let lead =
+            |row: &Vec<f32>, share: f32| row[..scope].iter().copied().fold(f32::NEG_INFINITY, f32::max) - share * row[scope];
         let mut chosen: Option<(f32, f32, f32)> = None;
         for share in SCOPE_SHARES {
             let mut leads: Vec<f32> =
@@ -318,11 +318,17 @@ impl Run<'_> {
     }
 
     /// The head, its two halves alone, and the folder of its trunk.
-    fn head(&self, parts: Parts, labels: &[String], layer: &Layer) -> Result<(Head, [Head; 2], Option<tempfile::TempDir>), TrainError> {
+    fn head(
+        &self,
+        parts: Parts,
+        labels: &[String],
+        layer: &Layer,
+    ) -> Result<(Head, [Head; 2], Option<tempfile::TempDir>), TrainError> {
         let trunk = match layer.dense.network() {
             None => None,
             Some(network) => {
-                let folder = tempfile::tempdir().map_err(|source| TrainError::Unwritable { path: "the temporary folder".into(), source })?;
+                let folder = tempfile::tempdir()
+                    .map_err(|source| TrainError::Unwritable { path: "the temporary folder".into(), source })?;
                 tuned::save(self.folder, network, folder.path())?;
                 Some((Arc::new(EncoderModel::load(folder.path())?), folder))
             }

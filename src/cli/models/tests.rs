@@ -44,7 +44,7 @@ async fn a_model_is_pulled_shown_checked_and_removed() {
     let registry = registry(dir.path());
     let spec = ggml_file(dir.path());
     let pull = ModelsCommand::Pull { spec: spec.clone(), sha256: None, id: None, json: false };
-    assert_eq!(run(pull, &registry).await.unwrap(), ExitCode::SUCCESS);
+    assert_eq!(run(pull, &registry, "zhiyin-encoder-small").await.unwrap(), ExitCode::SUCCESS);
 
     let text = list(&registry.list(), false).unwrap();
     assert!(
@@ -65,11 +65,11 @@ async fn a_model_is_pulled_shown_checked_and_removed() {
     let (text, good) = verify(&registry, None, false).unwrap();
     assert!(!good && text.contains(&file.display().to_string()) && text.contains("zhiyin models pull"), "{text}");
     let command = ModelsCommand::Verify { id: Some("ggml-own".into()), json: true };
-    assert_eq!(run(command, &registry).await.unwrap(), ExitCode::FAILURE);
+    assert_eq!(run(command, &registry, "zhiyin-encoder-small").await.unwrap(), ExitCode::FAILURE);
 
     let command = ModelsCommand::Remove { id: "ggml-own".into(), json: false };
-    assert_eq!(run(command.clone(), &registry).await.unwrap(), ExitCode::SUCCESS);
-    let message = run(command, &registry).await.unwrap_err().to_string();
+    assert_eq!(run(command.clone(), &registry, "zhiyin-encoder-small").await.unwrap(), ExitCode::SUCCESS);
+    let message = run(command, &registry, "zhiyin-encoder-small").await.unwrap_err().to_string();
     assert!(message.contains("there is no model `ggml-own`"), "{message}");
     assert!(list(&registry.list(), false).unwrap().starts_with("No models are here."));
 }

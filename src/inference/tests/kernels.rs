@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::noise;
+use super::{cosine, noise};
 use crate::inference::kernels;
 use crate::inference::linear::{Epilogue, Linear, forward_portable};
 
@@ -98,6 +98,44 @@ fn attention_equals_the_plain_formula() {
                     assert!((f64::from(out[token * hidden + head * width + d]) - expected).abs() < 1e-5);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn integer_products_are_the_same_on_every_path() {
+    use crate::inference::quantised::{QuantLinear, integer_paths};
+    for (inputs, rows) in [(4, 1), (30, 5), (256, 12)] {
+        let layer = QuantLinear::new(&noise(inputs * 32, 4), &[0.0; 32]);
+        let width = inputs.next_multiple_of(4);
+        // The largest activations meet the largest weights: no path may saturate.
+        let x: Vec<u8> = (0..rows * width).map(|i| if i % 3 == 0 { 255 } else { (i * 37 % 256) as u8 }).collect();
+        let [best, portable, avx2] = integer_paths(&x, rows, &layer);
+        assert_eq!(best, portable, "{inputs} inputs");
+        assert_eq!(avx2, portable, "{inputs} inputs");
+        assert!(portable[..rows * 32].iter().any(|s| *s != 0));
+    }
+}
+
+#[test]
+fn quantised_layers_are_near_the_exact_ones() {
+    use crate::inference::quantised::{QuantLinear, QuantScratch};
+    for (inputs, outputs, rows) in [(256, 768, 25), (64, 33, 1), (30, 7, 13)] {
+        let (weight, bias, x) = (noise(inputs * outputs, 1), noise(outputs, 2), noise(inputs * rows, 3));
+        let (exact, quant) = (Linear::new(&weight, &bias), QuantLinear::new(&weight, &bias));
+        for epilogue in [Epilogue::Store, Epilogue::Gelu, Epilogue::Add] {
+            let (mut a, mut b) = (noise(rows * outputs, 5), noise(rows * outputs, 5));
+            exact.forward(&x, rows, &mut a, epilogue);
+            quant.forward(&x, rows, &mut b, epilogue, &mut QuantScratch::default());
+            assert!(cosine(&a, &b) > 0.9995, "{inputs} {outputs} {rows} {epilogue:?}: {}", cosine(&a, &b));
+        }
+        // A batch gives what single rows give, to the bit.
+        let mut all = vec![0.0; rows * outputs];
+        quant.forward(&x, rows, &mut all, Epilogue::Store, &mut QuantScratch::default());
+        for row in 0..rows {
+            let mut one = vec![0.0; outputs];
+            quant.forward(&x[row * inputs..], 1, &mut one, Epilogue::Store, &mut QuantScratch::default());
+            assert_eq!(one, all[row * outputs..(row + 1) * outputs]);
         }
     }
 }

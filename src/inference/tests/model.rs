@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::{cosine, model, shipped};
-use crate::inference::{Encoding, Scratch, TokenSpan, head};
+use crate::inference::{EncoderModel, Encoding, Precision, Scratch, TokenSpan, head};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -119,4 +119,17 @@ proptest! {
         prop_assert!(encoding.sentence_heads.iter().flat_map(|h| &h.probabilities).all(|p| (0.0..=1.0).contains(p)));
         prop_assert_eq!(encoding.token_head(head::ENTITY).expect("the entity head").tags.len(), encoding.tokens.len());
     }
+}
+
+#[test]
+fn eight_bits_say_the_same() {
+    let small = EncoderModel::load_in(&shipped(), Precision::Int8).expect("the model loads");
+    let texts = ["我上周退的耳机钱还没到账", "where is my parcel", "请帮我转人工", "my card was stolen, block it", "谢谢", "ok"];
+    let (a, b) = (encode(&texts, 256), small.encode(&texts, 256, &mut Scratch::default()).expect("encoded"));
+    for ((text, a), b) in texts.iter().zip(&a).zip(&b) {
+        assert!(cosine(&a.embedding, &b.embedding) > 0.99, "{text}: {}", cosine(&a.embedding, &b.embedding));
+        assert_eq!(a.head("intent").and_then(|h| h.top()).map(|t| t.0), b.head("intent").and_then(|h| h.top()).map(|t| t.0));
+    }
+    let single = small.encode(&texts[1..2], 256, &mut Scratch::default()).expect("encoded");
+    assert_eq!(single[0], b[1], "a batch gives what single texts give");
 }
