@@ -12,6 +12,7 @@ use super::audio_frames::{CLIENT_TYPES, ClientFrame, Pace, ServerFrame, StartFra
 use super::events::TypeFilter;
 use super::{ApiContext, Problem};
 use crate::access::Principal;
+use crate::asr::MAX_HOT_WORDS;
 use crate::audio::{Encoding as SampleEncoding, FrameDecoder};
 use crate::event::{Call, ChannelSpec, Encoding};
 use crate::pipeline::{Attach, AudioNotice, Command};
@@ -309,6 +310,12 @@ impl Sender {
             ClientFrame::Resume => Command::Resume,
             ClientFrame::Flush { channel_index } => Command::Flush { channel_index },
             ClientFrame::Mark { name } => Command::Mark { writer, name },
+            ClientFrame::Hints { hot_words } => {
+                if hot_words.len() > MAX_HOT_WORDS {
+                    return Err(refuse("too_many_items", format!("at most {MAX_HOT_WORDS} hot words")));
+                }
+                Command::Expect { words: hot_words.into_iter().map(|w| (w.text, w.weight)).collect() }
+            }
             ClientFrame::End => {
                 if self.decoder.pending_bytes() > 0 {
                     tracing::warn!(call_id = %self.call.call_id, bytes = self.decoder.pending_bytes(), "half a sample at the end");

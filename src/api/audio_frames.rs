@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::{ChannelSpec, Encoding};
+use crate::event::{ChannelSpec, Encoding, HotWord};
 
 /// What a client says; samples come as binary frames.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -36,6 +36,12 @@ pub(super) enum ClientFrame {
         /// Channel; all if absent.
         channel_index: Option<u16>,
     },
+    /// What the recogniser may expect from the next segment on.
+    #[serde(rename = "hints.update")]
+    Hints {
+        /// Words that are likely to be said; they replace those of the call, not those of its queue.
+        hot_words: Vec<HotWord>,
+    },
     /// Echoed when everything before it is final.
     #[serde(rename = "audio.mark")]
     Mark {
@@ -48,8 +54,8 @@ pub(super) enum ClientFrame {
 }
 
 /// Types of [`ClientFrame`]: others are answered by an error, and the socket stays.
-pub(super) const CLIENT_TYPES: [&str; 7] =
-    ["audio.start", "audio.gap", "audio.pause", "audio.resume", "audio.flush", "audio.mark", "audio.end"];
+pub(super) const CLIENT_TYPES: [&str; 8] =
+    ["audio.start", "audio.gap", "audio.pause", "audio.resume", "audio.flush", "audio.mark", "audio.end", "hints.update"];
 
 /// How the samples are written.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -27,7 +27,7 @@ impl Default for EngineConfig {
         Self {
             decoders: 0,
             max_sessions: 64,
-            first_partial_ms: 240,
+            first_partial_ms: 200,
             partial_interval_ms: 400,
             partial_patience_ms: 400,
             gate: GateConfig::default(),

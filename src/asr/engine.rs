@@ -407,7 +407,8 @@ impl State {
 
     /// Makes one running partial stop, if there is one that was not yet told to.
     fn give_up_a_partial(&mut self) {
-        let victim = self.running.iter().find(|r| r.kind == JobKind::Partial && !r.cancel.load(Ordering::Relaxed));
+        let unshown = |r: &&Running| matches!(r.kind, JobKind::Partial | JobKind::First) && !r.cancel.load(Ordering::Relaxed);
+        let victim = self.running.iter().filter(unshown).max_by_key(|r| r.kind);
         if let Some(running) = victim {
             running.cancel.store(true, Ordering::Relaxed);
         }

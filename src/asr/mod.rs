@@ -11,6 +11,8 @@
 //!   stabilises partials, keeps finals in order and drops words without evidence of speech.
 //! * [`RecognizerEngine`]: what decodes. [`WhisperEngine`] is whisper.cpp, [`ScriptedEngine`] knows its audio by heart.
 //!
+//! * [`HotWords`]: words that a call expects; what sounds like one becomes it, in partials and finals.
+//!
 //! Times: exact per segment, words interpolated (see `words.rs`). Confidences are mean token probabilities.
 //!
 //! ```no_run
@@ -26,6 +28,7 @@ mod config;
 mod engine;
 mod error;
 mod gate;
+mod hot_words;
 mod language;
 mod mailbox;
 mod model_file;
@@ -42,6 +45,7 @@ pub use config::{EngineConfig, GateConfig};
 pub use engine::{Engine, EngineStats, PartialPolicy};
 pub use error::AsrError;
 pub use gate::{Rejection, judge};
+pub use hot_words::{CallHints, HotWords, MAX_HOT_WORDS};
 pub use language::CallLanguage;
 pub use model_file::{ModelHeader, check_model_file};
 pub use recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};

@@ -13,6 +13,8 @@ pub(super) enum JobKind {
     Final,
     /// It will have ended if silence goes on; the result then is the final.
     Likely,
+    /// It is still being spoken, and nothing of it was shown yet.
+    First,
     /// It is still being spoken.
     Partial,
 }
@@ -71,11 +73,16 @@ impl JobQueue {
         if job.kind == JobKind::Partial && (self.finals() > 0 || self.others() >= self.capacity) {
             return Some(job);
         }
-        if self.others() >= 2 * self.capacity {
-            return Some(job);
+        if self.others() < 2 * self.capacity {
+            self.jobs.push(job);
+            return None;
         }
-        self.jobs.push(job);
-        None
+        // A partial makes room for what is more urgent than it.
+        let least = self.jobs.iter().position(|other| other.kind == JobKind::Partial && job.kind < JobKind::Partial);
+        match least {
+            Some(index) => Some(std::mem::replace(&mut self.jobs[index], job)),
+            None => Some(job),
+        }
     }
 
     /// The most urgent job; those whose time has passed are given back beside it.

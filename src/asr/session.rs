@@ -10,6 +10,7 @@ use super::mailbox::{Mailbox, Reply};
 use super::partial::Agreement;
 use super::queue::{JobKind, Ticket};
 use super::transcript::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, SessionConfig, Timings};
+use super::words::join;
 use super::{AsrError, DecodeRequest, Hypothesis};
 use crate::audio::{MODEL_RATE_HZ, VoiceFeatures, voice_features};
 use crate::conversation::{TimeSpan, Utterance, UtteranceId, Word};
@@ -19,6 +20,8 @@ use crate::vad::{Endpoint, OpenSegment, SpeechEvidence, SpeechSegment};
 const MAX_UNDER_WAY: usize = 4;
 /// Decodes of one final before it is given up.
 const MAX_ATTEMPTS: u32 = 2;
+/// New speech before the next try for a first partial, milliseconds.
+const FIRST_RETRY_MS: u64 = 160;
 const SAMPLES_PER_MS: u64 = MODEL_RATE_HZ as u64 / 1_000;
 
 /// The utterance that is being spoken.
@@ -127,14 +130,17 @@ impl Session {
             PartialPolicy::Off => return,
         };
         let n_samples = segment.samples.len();
-        let due = if open.asked_samples == 0 {
-            segment.lead_samples + (u64::from(shared.config.first_partial_ms) * SAMPLES_PER_MS) as usize
-        } else {
-            open.asked_samples + (every_ms * SAMPLES_PER_MS) as usize
+        let shown = open.agreement.was_shown();
+        let due = match (open.asked_samples, shown) {
+            (0, _) => segment.lead_samples + (u64::from(shared.config.first_partial_ms) * SAMPLES_PER_MS) as usize,
+            // Nothing is on the screen yet: the next try comes sooner.
+            (asked, false) => asked + (every_ms.min(FIRST_RETRY_MS) * SAMPLES_PER_MS) as usize,
+            (asked, true) => asked + (every_ms * SAMPLES_PER_MS) as usize,
         };
         if n_samples >= due && open.partial.is_none() {
             let request = DecodeRequest { samples: segment.samples.into(), languages: self.config.language.candidates() };
-            let ticket = shared.submit(self.slot.id, JobKind::Partial, urgency, request, &self.mailbox);
+            let kind = if shown { JobKind::Partial } else { JobKind::First };
+            let ticket = shared.submit(self.slot.id, kind, urgency, request, &self.mailbox);
             open.partial = Some(Asked { ticket, n_samples });
             open.asked_samples = n_samples;
         }
@@ -274,6 +280,7 @@ impl Session {
     }
 
     fn take_reply(&mut self, reply: Reply, events: &mut Vec<AsrEvent>) {
+        let reply = Reply { outcome: reply.outcome.map(|hypothesis| self.expected(hypothesis)), ..reply };
         let waits = |decode: &Decode| matches!(decode, Decode::Waiting(ticket) if *ticket == reply.ticket);
         if let Some(pending) = self.pending.iter_mut().find(|pending| waits(&pending.decode)) {
             pending.decode = match &reply.outcome {
@@ -316,6 +323,15 @@ impl Session {
             open.partial = None;
         } else if let Some(likely) = likely {
             likely.state = if reply.outcome.is_ok() { Decode::Done(reply) } else { Decode::Held };
+        }
+    }
+
+    /// The hypothesis with the words that the call expects.
+    fn expected(&self, hypothesis: Hypothesis) -> Hypothesis {
+        let hot = self.config.hints.words();
+        match hot.apply(&hypothesis.words).filter(|_| !hot.is_empty()) {
+            Some(words) => Hypothesis { text: join(words.iter().map(|word| word.text.as_str())), words, ..hypothesis },
+            None => hypothesis,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::gate::Rejection;
+use super::hot_words::CallHints;
 use super::language::CallLanguage;
 use crate::audio::VoiceFeatures;
 use crate::conversation::{Role, TimeSpan, Utterance, UtteranceId};
@@ -19,6 +20,8 @@ pub struct SessionConfig {
     pub speaker: Option<String>,
     /// The language of the call.
     pub language: CallLanguage,
+    /// Words that the call expects.
+    pub hints: CallHints,
     /// Whether partials are wanted.
     pub partials: bool,
     /// How soon a final is due after the end of its segment, in milliseconds: 250 for a live call; more for a recording,
@@ -33,6 +36,7 @@ impl Default for SessionConfig {
             role: Role::Unknown,
             speaker: None,
             language: CallLanguage::default(),
+            hints: CallHints::default(),
             partials: true,
             urgency_ms: 250,
         }

@@ -18,6 +18,7 @@ use crate::cli::Session;
 use crate::conversation::{CallId, Channel, Conversation, Role};
 use crate::event::{Call, EventBody, NewCall, now_rfc3339};
 use crate::pipeline::{Ending, Hub, NewMessage};
+use crate::vad::VadConfig;
 
 /// Arguments of `zhiyin bench live`.
 #[derive(Args)]
@@ -102,6 +103,11 @@ pub(super) async fn run(mut session: Session, arguments: LiveArguments) -> anyho
     Ok(ExitCode::SUCCESS)
 }
 
+/// Audio that an utterance keeps before and behind its speech, milliseconds.
+fn padding_ms() -> f64 {
+    f64::from(VadConfig::default().padding_ms)
+}
+
 /// Takes the time of every event as it becomes visible.
 async fn watch(mut wall: tokio::sync::broadcast::Receiver<Arc<crate::event::Event>>, ledger: Arc<Mutex<Ledger>>) {
     while let Ok(event) = wall.recv().await {
@@ -117,13 +123,13 @@ async fn watch(mut wall: tokio::sync::broadcast::Receiver<Arc<crate::event::Even
             EventBody::TranscriptPartial(p) => {
                 if let Some((start_ms, told)) = seen.speech_started.get_mut(&p.channel_index) {
                     if !std::mem::replace(told, true) {
-                        let delay = since(*start_ms);
-                        seen.first_partial_ms.push(delay);
+                        // An utterance begins a padding before its first voiced sample, and ends one behind its last.
+                        seen.first_partial_ms.push(since(*start_ms) - padding_ms());
                     }
                 }
             }
             EventBody::TranscriptFinal(t) => {
-                seen.final_ms.push(since(t.end_ms));
+                seen.final_ms.push(since(t.end_ms) + padding_ms());
                 seen.finals.insert(t.utterance_id.to_string(), now);
             }
             EventBody::SuggestionCreated(s) => {

@@ -12,6 +12,7 @@ use super::ears::Ears;
 use super::guarded::Guarded;
 use super::heard::Heard;
 use super::{PipelineError, Stages};
+use crate::asr::HotWords;
 use crate::conversation::{IdKind, Language, Role, TimeSpan, Utterance, UtteranceId, new_id};
 use crate::emotion::VoiceSample;
 use crate::event::{Call, CallEnded, CallState, Draft, EventBody, EventSink, Record, SinkError, millis_between, now_rfc3339};
@@ -33,6 +34,9 @@ pub struct NewMessage {
     /// Name in the sending system.
     pub external_id: Option<String>,
 }
+
+/// Weight of the hot words of a queue, 1 to 10.
+const QUEUE_WEIGHT: f32 = 5.0;
 
 /// How a call ends.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +78,11 @@ pub enum Command {
     Flush {
         /// Channel, all if `None`.
         channel_index: Option<u16>,
+    },
+    /// Words that the call expects from now on, with their weights; those of its queue stay.
+    Expect {
+        /// The words.
+        words: Vec<(String, f32)>,
     },
     /// Tell the writer when everything before this is final.
     Mark {
@@ -171,6 +180,7 @@ impl CallTask {
                 self.hear().await?;
             }
             Command::Mark { writer, name } => self.ears.mark(writer, name),
+            Command::Expect { words } => self.expect(&words),
             Command::AudioEnd { writer } => {
                 self.hear_rest().await?;
                 self.ears.close(writer);
@@ -210,10 +220,21 @@ impl CallTask {
 
     async fn attach(&mut self, attach: Attach) -> Result<AudioReady, PipelineError> {
         let engine = self.stages.recogniser.clone();
+        let known: Vec<(String, f32)> = self.desk.call().hot_words.iter().map(|w| (w.text.clone(), w.weight)).collect();
+        if !self.ears.has_expectations() {
+            self.expect(&known);
+        }
         let ready = self.ears.attach(attach, engine.as_ref(), self.desk.call())?;
         self.lost_at = None;
         self.go_live().await?;
         Ok(ready)
+    }
+
+    /// What the recogniser expects: words of the queue, and of the call.
+    fn expect(&mut self, words: &[(String, f32)]) {
+        let of_queue = self.stages.spec.hot_words_of(self.desk.call().queue.as_deref()).map(|word| (word, QUEUE_WEIGHT));
+        let of_call = words.iter().map(|(word, weight)| (word.as_str(), *weight));
+        self.ears.expect(HotWords::new(of_call.chain(of_queue)));
     }
 
     /// The first sign of life makes a created call live.
@@ -228,8 +249,15 @@ impl CallTask {
 
     /// Takes everything the ears have heard.
     async fn hear(&mut self) -> Result<bool, PipelineError> {
+        // What one of them fails at does not cost the others.
+        let mut failed = None;
         for heard in self.ears.take() {
-            self.take_heard(heard).await?;
+            if let Err(error) = self.take_heard(heard).await {
+                failed.get_or_insert(error);
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
         self.append(drafts).await?;

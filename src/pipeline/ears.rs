@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::PipelineError;
 use super::heard::{Channel, Heard};
 use super::listen::{Listener, ListenerConfig};
-use crate::asr::{AsrEvent, CallLanguage, Engine, PartialPolicy, SessionConfig};
+use crate::asr::{AsrEvent, CallHints, CallLanguage, Engine, HotWords, PartialPolicy, SessionConfig};
 use crate::event::{Call, ChannelSpec, Draft, EventBody, StageNotice};
 use crate::vad::VadConfig;
 
@@ -103,6 +103,7 @@ pub(super) struct Ears {
     channels: BTreeMap<u16, Channel>,
     writers: HashMap<u64, Writer>,
     language: Option<CallLanguage>,
+    hints: CallHints,
     engine: Option<Engine>,
     hold_since_ms: Option<i64>,
     n_utterances: u64,
@@ -118,6 +119,7 @@ impl Ears {
             channels: BTreeMap::new(),
             writers: HashMap::new(),
             language: None,
+            hints: CallHints::default(),
             engine: None,
             hold_since_ms: None,
             n_utterances: 0,
@@ -154,6 +156,7 @@ impl Ears {
                         channel_index: spec.channel_index,
                         role: spec.role,
                         language: language.clone(),
+                        hints: self.hints.clone(),
                         urgency_ms: if attach.replay { 1_000 } else { 250 },
                         ..SessionConfig::default()
                     };
@@ -244,6 +247,16 @@ impl Ears {
                 let _ = writer.notices.send(AudioNotice::Marked { name, at_ms });
             }
         }
+    }
+
+    /// Words that the call expects from the next segment on.
+    pub(super) fn expect(&mut self, words: HotWords) {
+        self.hints.set(words);
+    }
+
+    /// Whether words were given before.
+    pub(super) fn has_expectations(&self) -> bool {
+        !self.hints.words().is_empty()
     }
 
     pub(super) fn hold_from(&mut self, at_ms: i64) {

@@ -1,5 +1,6 @@
 //! Pipelines as files: which stages run, in which order, and whether each gets what it needs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -32,6 +33,9 @@ pub const STAGE_KINDS: &[StageKind] = &[
     StageKind { name: "summary", needs: &["intent"], gives: &["summary"] },
 ];
 
+/// Longest hot word, code points.
+const MAX_HOT_WORD_CHARS: usize = 50;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -39,6 +43,8 @@ struct File {
     #[serde(default)]
     input: Vec<String>,
     stage: Vec<StageEntry>,
+    #[serde(default)]
+    hot_words: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +60,8 @@ pub struct PipelineSpec {
     pub id: String,
     /// Its stages in order.
     pub stages: Vec<&'static str>,
+    /// Words that the recogniser expects, by queue; those of `all` hold for every queue.
+    pub hot_words: BTreeMap<String, Vec<String>>,
 }
 
 impl PipelineSpec {
@@ -88,7 +96,19 @@ impl PipelineSpec {
             have.extend(kind.gives);
             stages.push(kind.name);
         }
-        if problems.is_empty() { Ok(Self { id: file.id, stages }) } else { Err(problems) }
+        for (queue, words) in &file.hot_words {
+            for word in words.iter().filter(|w| w.trim().is_empty() || w.chars().count() > MAX_HOT_WORD_CHARS) {
+                let found = word.chars().count();
+                problems.push(format!("hot_words.{queue}: a word has 1 to {MAX_HOT_WORD_CHARS} characters, one has {found}"));
+            }
+        }
+        if problems.is_empty() { Ok(Self { id: file.id, stages, hot_words: file.hot_words }) } else { Err(problems) }
+    }
+
+    /// Words that the recogniser expects on a queue.
+    pub fn hot_words_of(&self, queue: Option<&str>) -> impl Iterator<Item = &str> {
+        let queue = queue.and_then(|q| self.hot_words.get(q));
+        self.hot_words.get("all").into_iter().chain(queue).flatten().map(String::as_str)
     }
 
     /// Whether a stage is part of it.

@@ -21,14 +21,12 @@ pub(super) struct Options {
 }
 
 /// Accepted without effect.
-const WITHOUT_EFFECT: [&str; 16] = [
+const WITHOUT_EFFECT: [&str; 14] = [
     "profanity_filter",
     "dictation",
     "version",
     "search",
     "replace",
-    "keyterm",
-    "keywords",
     "redact",
     "detect_entities",
     "mip_opt_out",
@@ -75,6 +73,12 @@ impl Options {
                 "endpointing" if value == "true" => {}
                 "endpointing" => endpointing_ms = Some(number(name, value, 10, 5_000)?),
                 "utterance_end_ms" => options.utterance_end_ms = Some(number(name, value, 1_000, 60_000)?),
+                // `word` or `word:weight`
+                "keyterm" | "keywords" => {
+                    let (word, weight) = value.split_once(':').unwrap_or((value, ""));
+                    let weight = weight.parse::<f32>().map_or(super::HOT_WORD_WEIGHT, |w| (2.0 * w).clamp(1.0, 10.0));
+                    options.ear.hot_words.push((word.to_owned(), weight));
+                }
                 "extra" => options.extra.extend(value.split_once(':').map(|(k, v)| (k.to_owned(), v.to_owned()))),
                 "tag" => options.tags.push(value.clone()),
                 "callback" | "callback_method" => {

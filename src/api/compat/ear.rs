@@ -3,7 +3,7 @@
 use futures::future::select_all;
 
 use super::super::{ApiContext, Problem};
-use crate::asr::{AsrEvent, CallLanguage, SessionConfig};
+use crate::asr::{AsrEvent, CallHints, CallLanguage, HotWords, SessionConfig};
 use crate::audio::{Encoding, FrameDecoder};
 use crate::conversation::{Language, Role, Utterance, UtteranceId};
 use crate::pipeline::{ListenError, Listener, ListenerConfig, PipelineError};
@@ -26,6 +26,8 @@ pub(in crate::api) struct EarOptions {
     pub partials: bool,
     /// How soon a final is due after its segment, milliseconds.
     pub urgency_ms: u32,
+    /// Words that are likely to be said, with weights from 1 to 10.
+    pub hot_words: Vec<(String, f32)>,
 }
 
 impl Default for EarOptions {
@@ -38,6 +40,7 @@ impl Default for EarOptions {
             vad: VadConfig::default(),
             partials: true,
             urgency_ms: 250,
+            hot_words: Vec::new(),
         }
     }
 }
@@ -79,12 +82,14 @@ impl Ear {
         let decoder = FrameDecoder::new(options.encoding, options.channels).map_err(|e| invalid(&e))?;
         let language =
             CallLanguage::new(&options.languages).map_err(|_| Problem::new("language_unsupported", "zh and en are supported"))?;
+        let hints = CallHints::new(HotWords::new(options.hot_words.iter().map(|(word, weight)| (word.as_str(), *weight))));
         let listeners = (0..options.channels)
             .map(|channel| {
                 let session = SessionConfig {
                     channel_index: channel as u16,
                     role: Role::Unknown,
                     language: language.clone(),
+                    hints: hints.clone(),
                     partials: options.partials,
                     urgency_ms: options.urgency_ms,
                     ..SessionConfig::default()

@@ -30,6 +30,7 @@ struct Control {
     #[serde(default)]
     is_finished: bool,
     svs_lang: Option<String>,
+    hotwords: Option<String>,
     itn: Option<bool>,
     svs_itn: Option<bool>,
 }
@@ -162,6 +163,15 @@ async fn take(
     Ok(answers)
 }
 
+/// `{"word": weight}` as a string, or words separated by commas or spaces. Weights to 100 become ours, 1 to 10.
+fn hot_words(text: &str) -> Vec<(String, f32)> {
+    if let Ok(words) = serde_json::from_str::<std::collections::HashMap<String, f32>>(text) {
+        return words.into_iter().map(|(word, weight)| (word, (weight / 5.0).clamp(1.0, 10.0))).collect();
+    }
+    let words = text.split([',', ' ', '，']).filter(|w| !w.is_empty());
+    words.map(|word| (word.to_owned(), super::HOT_WORD_WEIGHT)).collect()
+}
+
 impl Mode {
     fn wire(self) -> &'static str {
         match self {
@@ -195,7 +205,8 @@ impl Stream {
             _ => Vec::new(),
         };
         let partials = mode != Mode::Offline;
-        let ear = Ear::open(context, EarOptions { rate_hz, languages, partials, ..EarOptions::default() })?;
+        let hot_words = hot_words(control.hotwords.as_deref().unwrap_or_default());
+        let ear = Ear::open(context, EarOptions { rate_hz, languages, partials, hot_words, ..EarOptions::default() })?;
         Ok(Self {
             mode,
             name: control.wav_name.clone().unwrap_or_default(),

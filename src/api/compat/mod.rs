@@ -40,6 +40,9 @@ pub(super) use ear::{Ear, EarOptions, Piece};
 /// Largest recording that one request may bring, bytes.
 const MAX_UPLOAD_BYTES: usize = 200 << 20;
 
+/// Weight of a hot word whose client gives none, 1 to 10.
+const HOT_WORD_WEIGHT: f32 = 5.0;
+
 /// The routes of these surfaces.
 pub(super) fn routes() -> Router<ApiContext> {
     Router::new()

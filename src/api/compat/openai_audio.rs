@@ -60,6 +60,7 @@ async fn answer(context: ApiContext, parts: Result<Multipart, MultipartRejection
         rate_hz: recording.sample_rate_hz,
         channels: recording.channels.len().min(2),
         languages: form.languages.clone(),
+        hot_words: form.hot_words.clone(),
         partials: false,
         urgency_ms: 1_000,
         ..EarOptions::default()

@@ -41,6 +41,7 @@ pub(super) struct Form {
     pub(super) file: Vec<u8>,
     pub(super) model: String,
     pub(super) languages: Vec<String>,
+    pub(super) hot_words: Vec<(String, f32)>,
     pub(super) format: Format,
     pub(super) words: bool,
     pub(super) segments: bool,
@@ -51,8 +52,8 @@ pub(super) struct Form {
 }
 
 /// Fields that are known and have no effect on this recogniser.
-const WITHOUT_EFFECT: [&str; 6] =
-    ["prompt", "keywords", "temperature", "chunking_strategy", "known_speaker_names", "known_speaker_references"];
+const WITHOUT_EFFECT: [&str; 5] =
+    ["prompt", "temperature", "chunking_strategy", "known_speaker_names", "known_speaker_references"];
 
 impl Form {
     /// Reads the parts. Unknown fields are ignored and counted.
@@ -86,6 +87,7 @@ impl Form {
             "model" => self.model = value,
             "language" | "languages" if !value.is_empty() => self.languages.push(value),
             "language" | "languages" => {}
+            "keywords" => self.hot_words.push((value, super::HOT_WORD_WEIGHT)),
             "response_format" => self.format = Format::from_name(&value)?,
             "timestamp_granularities" => match value.as_str() {
                 "word" => self.words = true,

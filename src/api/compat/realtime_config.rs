@@ -44,6 +44,7 @@ pub(super) enum TurnDetection {
 pub(super) struct Config {
     pub(super) model: String,
     pub(super) languages: Vec<String>,
+    hot_words: Vec<(String, f32)>,
     pub(super) encoding: Encoding,
     pub(super) rate_hz: u32,
     pub(super) turns: TurnDetection,
@@ -69,6 +70,7 @@ impl Default for Config {
         Self {
             model: "zhiyin-live".into(),
             languages: Vec::new(),
+            hot_words: Vec::new(),
             encoding: Encoding::PcmS16le,
             rate_hz: 24_000,
             turns: TurnDetection::Vad { threshold: 0.5, padding_ms: 300, silence_ms: 500, semantic: false },
@@ -152,6 +154,10 @@ impl Config {
             }
             self.languages = languages;
         }
+        if let Some(words) = transcription["keywords"].as_array() {
+            let words = words.iter().filter_map(|w| w.as_str());
+            self.hot_words = words.map(|w| (w.to_owned(), super::HOT_WORD_WEIGHT)).collect();
+        }
         for (name, value) in fields {
             self.transcription[name] = value.clone();
         }
@@ -176,6 +182,7 @@ impl Config {
             encoding: self.encoding,
             rate_hz: self.rate_hz,
             languages: self.languages.clone(),
+            hot_words: self.hot_words.clone(),
             vad,
             partials: self.is_live(),
             ..EarOptions::default()
