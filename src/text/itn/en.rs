@@ -20,7 +20,7 @@ const TIME_CUES: [&str; 12] =
     ["at", "by", "around", "before", "after", "until", "till", "since", "from", "about", "past", "tomorrow"];
 const TOP_DOMAINS: [&str; 12] = ["com", "net", "org", "cn", "uk", "edu", "io", "co", "fr", "de", "gov", "info"];
 
-pub(super) fn rewrite(out: &mut Rewriter<'_>) {
+pub(super) fn rewrite(out: &mut Rewriter<'_>, _style: super::ItnStyle) {
     let words = split(out.chars);
     let mut at = 0;
     while at < words.len() {

@@ -17,25 +17,45 @@
 //! assert_eq!(itn.apply("I paid twenty five percent", Language::En).0, "I paid 25%");
 //! ```
 
+mod cases;
 mod en;
 mod en_number;
 mod span;
 mod zh;
 mod zh_number;
 
+pub use cases::{ItnCase, ItnFile, run_cases};
 pub use span::SpanMap;
 
 use crate::conversation::Language;
 use span::Rewriter;
 
-/// Writes spoken forms; holds no state, one serves all threads.
+/// How figures, dates and units are spelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ItnStyle {
+    /// As people write running text: 120元, 2008年8月8日, "200 meters", "at 8:30". Small counts stay words.
+    #[default]
+    Readable,
+    /// As forms and tables have it: ¥120, 2008/08/08, "200 m", "08:30". The spelling of the WeTextProcessing and NeMo
+    /// grammars, so that their cases can be run.
+    Symbols,
+}
+
+/// Writes spoken forms; holds no state but the style, one serves all threads.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Itn;
+pub struct Itn {
+    style: ItnStyle,
+}
 
 impl Itn {
     /// The normaliser of the built-in grammars.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// A normaliser of another style.
+    pub fn with_style(style: ItnStyle) -> Self {
+        Self { style }
     }
 
     /// The written form of a text and the way from it back to the spoken one.
@@ -47,7 +67,7 @@ impl Itn {
         let mut rewriter = Rewriter::new(&chars);
         match language {
             Language::Zh => zh::rewrite(&mut rewriter),
-            Language::En => en::rewrite(&mut rewriter),
+            Language::En => en::rewrite(&mut rewriter, self.style),
         }
         rewriter.finish()
     }
