@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::routes::{Route, find};
-use super::{ApiContext, Problem, compat};
+use super::{ApiContext, Problem, compat, text_surfaces};
 use crate::access::Principal;
 
 /// Lets a request in, or answers why not. The principal travels in the request's extensions.
@@ -30,7 +30,10 @@ pub(super) async fn guard(
             request.extensions_mut().insert(route.clone());
             next.run(request).await
         }
-        Err(problem) => compat::shaped(request.uri().path(), problem),
+        Err(problem) => {
+            let path = request.uri().path();
+            text_surfaces::shaped(path, problem).unwrap_or_else(|problem| compat::shaped(path, *problem))
+        }
     }
 }
 
@@ -76,6 +79,9 @@ fn principal(context: &ApiContext, headers: &HeaderMap, query: Option<&str>, pat
             .tickets
             .redeem(&ticket, call_id)
             .ok_or_else(|| Problem::new("unauthenticated", "the ticket was used, has expired or is for another call"));
+    }
+    if let Some(secret) = parameter("token").filter(|_| context.server.query_tokens && text_surfaces::takes_query_token(path)) {
+        return context.tokens.principal(&secret);
     }
     if parameter("token").is_some() {
         return Err(Problem::new("unauthenticated", "tokens are not taken from the address; send a header or a ticket"));

@@ -40,6 +40,7 @@ mod rule_book;
 mod shelf;
 mod strict;
 mod suggestions;
+mod text_surfaces;
 mod understand;
 mod web;
 

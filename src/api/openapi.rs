@@ -8,6 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::audio_frames::{ClientFrame, ServerFrame};
+use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
     admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand, web,
 };
@@ -25,7 +26,8 @@ use crate::event::Event;
         alerts::list, alerts::acknowledge, alerts::resolve,
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
         knowledge::transition, knowledge::search,
-        understand::understand, quality::rules, quality::check, quality::score, quality::scores, quality::get,
+        understand::understand, rasa::parse, tei::embed, tei::rerank, tei::predict_root, tei::info_root, embeddings::create,
+        quality::rules, quality::check, quality::score, quality::scores, quality::get,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
         jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
         web::samples, web::play,

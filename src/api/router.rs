@@ -32,6 +32,7 @@ pub fn router(context: ApiContext) -> Router {
         .merge(job_routes())
         .merge(admin_routes())
         .merge(compat::routes())
+        .merge(super::text_surfaces::routes())
         .layer(from_fn_with_state(context.clone(), idempotency))
         .layer(from_fn_with_state(context.clone(), guard))
         .fallback(|| async { Problem::not_found("path") })

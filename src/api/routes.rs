@@ -113,6 +113,21 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/compat/deepgram/v1/listen", S::Infer, Stream),
     // Its token comes in a parameter of the stream, or a signature stands for it: the handler decides.
     open("/compat/twilio/media"),
+    route(Method::POST, "/model/parse", S::Infer, Infer),
+    route(Method::POST, "/compat/rasa/model/parse", S::Infer, Infer),
+    route(Method::GET, "/compat/rasa/version", S::Infer, Control),
+    route(Method::GET, "/compat/rasa/status", S::Infer, Control),
+    route(Method::POST, "/embed", S::Infer, Infer),
+    route(Method::POST, "/rerank", S::Infer, Infer),
+    route(Method::POST, "/predict", S::Infer, Infer),
+    route(Method::GET, "/info", S::Infer, Control),
+    route(Method::POST, "/compat/tei/{model_id}", S::Infer, Infer),
+    route(Method::POST, "/compat/tei/{model_id}/embed", S::Infer, Infer),
+    route(Method::POST, "/compat/tei/{model_id}/rerank", S::Infer, Infer),
+    route(Method::POST, "/compat/tei/{model_id}/predict", S::Infer, Infer),
+    route(Method::GET, "/compat/tei/{model_id}/info", S::Infer, Control),
+    route(Method::POST, "/v1/embeddings", S::Infer, Infer),
+    route(Method::POST, "/compat/openai/v1/embeddings", S::Infer, Infer),
 ];
 
 /// The route of a method and matched path; HEAD counts as GET.

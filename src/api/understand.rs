@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::strict::Strict;
 use super::{ApiContext, Problem};
 use crate::conversation::{Role, Turn, Understanding, UtteranceId};
+use crate::nlu;
 
 /// Most texts in one request.
 const INPUTS_MAX: usize = 256;
@@ -26,6 +27,20 @@ pub(super) struct UnderstandRequest {
     languages: Option<Vec<String>>,
 }
 
+/// Per text, the text behind the customer's turn before it, if it is a short answer.
+fn with_context(texts: &[(Role, String)]) -> Vec<Option<String>> {
+    let mut previous: Option<&str> = None;
+    let mut joined = Vec::with_capacity(texts.len());
+    for (role, text) in texts {
+        let customer = matches!(role, Role::Customer | Role::Unknown);
+        joined.push(previous.filter(|_| customer).and_then(|before| nlu::behind(before, text)));
+        if customer {
+            previous = Some(text);
+        }
+    }
+    joined
+}
+
 /// Intents, emotion, entities, acts and conduct of texts; for several, a list in their order.
 #[utoipa::path(post, path = "/api/v1/understand", tag = "understand", request_body = UnderstandRequest,
     responses((status = 200, body = Understanding, description = "for `inputs` and `turns` a list"), (status = 422, body = Problem)))]
@@ -34,6 +49,13 @@ pub(super) async fn understand(
     Strict(request): Strict<UnderstandRequest>,
 ) -> Result<Response, Problem> {
     let one = request.text.is_some();
+    let place_of = |place: usize| match (&request.text, &request.turns) {
+        (Some(_), _) => "/text".to_owned(),
+        (_, Some(_)) => format!("/turns/{place}/text"),
+        _ => format!("/inputs/{place}"),
+    };
+    let pointers: Vec<String> = (0..INPUTS_MAX).map(place_of).collect();
+    let in_turns = request.turns.is_some();
     let texts: Vec<(Role, String)> = match (request.text, request.turns, request.inputs) {
         (Some(text), None, None) => vec![(Role::Customer, text)],
         (None, Some(turns), None) => turns.into_iter().map(|t| (t.role, t.text)).collect(),
@@ -44,19 +66,23 @@ pub(super) async fn understand(
         return Err(Problem::new("too_many_items", format!("at most {INPUTS_MAX} texts")));
     }
     if let Some(place) = texts.iter().position(|(_, t)| t.trim().is_empty()) {
-        return Err(Problem::invalid(&format!("/inputs/{place}"), "must not be blank"));
+        return Err(Problem::invalid(&pointers[place], "must not be blank"));
     }
     let stages = context.hub.stages();
-    let encodings = stages
-        .encoder
-        .encode_batch_async(texts.iter().map(|(_, t)| t.clone()).collect())
-        .await
-        .map_err(|e| Problem::from(crate::pipeline::PipelineError::from(e)))?;
-    let mut read: Vec<Understanding> = texts
-        .iter()
-        .zip(&encodings)
-        .map(|((role, text), encoding)| stages.read(&UtteranceId::new(), *role, text, encoding, None, None))
-        .collect();
+    let failed = |e| Problem::from(crate::pipeline::PipelineError::from(e));
+    // Short answers of the customer are read once more behind his turn before.
+    let joined = if in_turns { with_context(&texts) } else { vec![None; texts.len()] };
+    let all: Vec<String> = texts.iter().map(|(_, t)| t.clone()).chain(joined.iter().flatten().cloned()).collect();
+    let encodings = stages.encoder.encode_batch_async(all).await.map_err(failed)?;
+    let mut behind = encodings.get(texts.len()..).unwrap_or_default().iter();
+    let mut read: Vec<Understanding> = Vec::with_capacity(texts.len());
+    for (((role, text), encoding), joined) in texts.iter().zip(&encodings).zip(&joined) {
+        let mut understanding = stages.read(&UtteranceId::new(), *role, text, encoding, None, None);
+        if let Some(context) = joined.as_ref().and_then(|_| behind.next()) {
+            stages.read_behind(&mut understanding, context);
+        }
+        read.push(understanding);
+    }
     if one {
         if let Some(only) = read.pop() {
             return Ok(Json(only).into_response());

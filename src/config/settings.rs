@@ -57,6 +57,8 @@ pub struct ServerSettings {
     pub public_url: String,
     /// Secret of the telephony account that signs its media streams; empty: a token in the stream's parameters is asked for.
     pub twilio_secret: Secret,
+    /// Take the token from `?token=` on the Rasa surface, as Rasa's own clients send it. Addresses end up in logs of proxies.
+    pub query_tokens: bool,
 }
 
 /// Where everything is kept.
@@ -203,6 +205,7 @@ impl Default for ServerSettings {
             cors_origins: Vec::new(),
             public_url: String::new(),
             twilio_secret: Secret::default(),
+            query_tokens: false,
         }
     }
 }

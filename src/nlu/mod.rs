@@ -14,11 +14,13 @@
 //! # Ok(()) }
 //! ```
 
+mod context;
 mod error;
 mod patterns;
 mod reader;
 mod taxonomy;
 
+pub use context::{behind, is_short_answer};
 pub use error::NluError;
 pub use patterns::{PatternEntity, find_entities};
 pub use reader::{NluReading, Reader};

@@ -92,7 +92,7 @@ impl Desk {
             voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
         // The encoder hears what was said; what it tells is masked again.
         let spoken = Utterance { text: said, ..utterance.clone() };
-        let understood = match self.stages.understand(&spoken, reading, arousal).await {
+        let understood = match self.stages.understand(&spoken, reading, arousal, self.previous_customer.as_deref()).await {
             Ok(understood) => understood,
             Err(error) => {
                 self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(None), true);

@@ -10,9 +10,12 @@ use crate::conversation::{EmotionReading, Language, Role, Understanding, Utteran
 use crate::emotion;
 use crate::inference::{Encoder, Encoding};
 use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
-use crate::nlu::Reader;
+use crate::nlu::{self, Reader};
 use crate::quality::{Models, RuleSet, Scheme};
 use crate::text::itn::Itn;
+
+/// Below this probability of its best intent a short answer is read together with the turn before it.
+const UNSURE: f32 = 0.6;
 
 /// Shared parts of all pipelines. Parts that are absent leave their stage out; the pipeline goes on.
 pub struct Stages {
@@ -72,7 +75,8 @@ impl Stages {
         self.itn.apply(raw, language).0
     }
 
-    /// Runs the encoder once on an utterance and reads everything from it.
+    /// Runs the encoder once on an utterance and reads everything from it. `before` is the customer's turn before it: a
+    /// short answer ("yes, that one") is read behind it too, in the same batch.
     ///
     /// # Errors
     /// The encoder refused.
@@ -81,10 +85,31 @@ impl Stages {
         utterance: &Utterance,
         voice: Option<VoiceReading>,
         arousal: Option<f32>,
+        before: Option<&str>,
     ) -> Result<Understood, PipelineError> {
-        let encoding = self.encoder.encode_async(utterance.text.clone()).await?;
-        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, voice, arousal);
+        let customer = matches!(utterance.role, Role::Customer | Role::Unknown);
+        let together = before.filter(|_| customer).and_then(|before| nlu::behind(before, &utterance.text));
+        let texts = std::iter::once(utterance.text.clone()).chain(together).collect();
+        let mut encodings = self.encoder.encode_batch_async(texts).await?.into_iter();
+        let encoding = encodings.next().ok_or(crate::inference::InferenceError::Stopped)?;
+        let mut understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, voice, arousal);
+        if let Some(together) = encodings.next() {
+            self.read_behind(&mut understanding, &together);
+        }
         Ok(Understood { understanding, encoding })
+    }
+
+    /// Puts the intents of an utterance read behind the customer's turn before it in place of those of the utterance alone,
+    /// where these say nothing: out of scope, or unsure and less sure than together.
+    pub fn read_behind(&self, understanding: &mut Understanding, together: &Encoding) {
+        let both = self.reader.read("", together);
+        let best = |intents: &[crate::conversation::IntentScore]| intents.first().and_then(|i| i.confidence).unwrap_or(0.0);
+        let unsure = understanding.out_of_scope.flag || best(&understanding.intents) < UNSURE;
+        if unsure && !both.out_of_scope.flag {
+            understanding.intents = both.intents;
+            understanding.ambiguous = both.ambiguous;
+            understanding.out_of_scope = both.out_of_scope;
+        }
     }
 
     /// Reads an encoding: the part of understanding that runs no model.

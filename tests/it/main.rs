@@ -10,3 +10,4 @@ mod crash;
 mod privacy;
 mod sample_calls;
 mod support;
+mod text_surfaces;
