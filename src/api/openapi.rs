@@ -10,7 +10,8 @@ use utoipa::{Modify, OpenApi};
 use super::audio_frames::{ClientFrame, ServerFrame};
 use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
-    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand, web,
+    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
+    web,
 };
 use crate::event::Event;
 
