@@ -1,7 +1,7 @@
 # Each target is one line that could be typed as it stands. CARGO_TARGET_DIR is honoured.
 ZHIYIN := "$${CARGO_TARGET_DIR:-target}/release/zhiyin"
 
-.PHONY: demo test build web lint bench models setup
+.PHONY: demo test build web lint bench soak models setup
 
 demo: build ## start the service and play a sample call in real time
 	$(ZHIYIN) demo
@@ -20,6 +20,9 @@ lint: setup ## form and lints
 
 bench: build ## the figures of the README, one JSON object a line
 	$(ZHIYIN) bench start --json && $(ZHIYIN) bench encoder --json && $(ZHIYIN) bench quality --json && $(ZHIYIN) bench live --calls 8 --json && $(ZHIYIN) bench live --chats 100 --json
+
+soak: build ## half an hour of eight calls at once: memory, lag, lost words
+	$(ZHIYIN) soak --calls 8 --minutes 30 --json
 
 models: build ## which models are here and whether they are whole
 	$(ZHIYIN) models list && $(ZHIYIN) models verify

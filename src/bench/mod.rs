@@ -7,6 +7,7 @@ mod knowledge;
 mod live;
 mod machine;
 mod quality;
+pub(crate) mod soak;
 mod start;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@
 
 mod assist;
 mod config;
+mod datasets;
 mod demo;
 mod knowledge;
 mod models;
@@ -72,11 +73,18 @@ enum Command {
     },
     /// Train a head on labelled texts of your own.
     Train(Box<train::TrainArguments>),
+    /// Data sets: check the project's own, list and fetch public ones.
+    Datasets {
+        #[command(subcommand)]
+        command: datasets::DatasetsCommand,
+    },
     /// Settings: show the resolved ones, check a file.
     Config {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
+    /// Calls for a long time: does memory stay flat, lag bounded, every call whole?
+    Soak(crate::bench::soak::SoakArguments),
     /// Measure this machine: live, start, encoder, quality.
     Bench {
         #[command(subcommand)]
@@ -128,8 +136,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 let registry = crate::app::registry(&session.home, &session.settings)?;
                 models::run(command, &registry, &session.settings.encoder.model).await
             }
+            Command::Datasets { command } => datasets::run(session, command).await,
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,
+            Command::Soak(arguments) => crate::bench::soak::run(session, arguments).await,
             Command::Bench { command } => crate::bench::run(session, command).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }

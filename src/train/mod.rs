@@ -36,6 +36,7 @@ mod metrics;
 mod network;
 mod optimizer;
 mod reader;
+mod rows_check;
 mod svm;
 mod trainer;
 mod tuned;
@@ -44,6 +45,7 @@ pub use config::{Mode, TrainSettings};
 pub use data::{Dataset, Row};
 pub use error::TrainError;
 pub use metrics::Report;
+pub use rows_check::{RowsReport, check_rows};
 pub use trainer::{Progress, Trained, train};
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ impl ItnFile {
 pub fn run_cases(path: &Path, style: ItnStyle) -> std::io::Result<Vec<ItnFile>> {
     let mut files = Vec::new();
     if path.is_dir() {
-        let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
         entries.sort();
         for entry in entries.into_iter().filter(|entry| entry.is_dir() || entry.extension().is_some_and(|e| e == "txt")) {
             files.extend(run_cases(&entry, style)?);
