@@ -69,9 +69,14 @@ async fn repeatable(
         InProgress(name)
     };
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, context.limits.json_bytes)
-        .await
-        .map_err(|_| Problem::new("body_too_large", "the body exceeds the limit of this route"))?;
+    // The body is read whole to compare it with that of an earlier request of the same key.
+    let limit = match parts.uri.path() {
+        "/api/v1/knowledge/imports" => super::knowledge_import::MAX_UPLOAD_BYTES,
+        "/api/v1/knowledge/documents" => 5 << 20,
+        _ => context.limits.json_bytes,
+    };
+    let bytes =
+        to_bytes(body, limit).await.map_err(|_| Problem::new("body_too_large", "the body exceeds the limit of this route"))?;
     let mut hasher = Sha256::new();
     hasher.update(parts.method.as_str());
     hasher.update(parts.uri.to_string());

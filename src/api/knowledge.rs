@@ -205,7 +205,7 @@ pub(super) async fn search(
         return Err(Problem::invalid("/top_k", "from 1 to 200"));
     }
     if request.filters.queues.is_empty() {
-        request.filters.queues = principal.row_filter.queues;
+        request.filters.queues.clone_from(&principal.row_filter.queues);
     }
     let vector = match request.mode {
         SearchMode::Lexical => None,
@@ -213,7 +213,17 @@ pub(super) async fn search(
             context.hub.stages().encoder.encode_async(request.query.clone()).await.ok().map(|e| e.embedding)
         }
     };
+    request.agent = Some(principal.token_id.clone());
     let index = context.shelf.index().clone();
-    let found = tokio::task::spawn_blocking(move || index.search(&request, vector.as_deref())).await;
-    Ok(Json(found.map_err(|_| Problem::new("internal", "the search was interrupted"))??))
+    let asked = request.clone();
+    let found = tokio::task::spawn_blocking(move || index.search(&asked, vector.as_deref())).await;
+    let answer = found.map_err(|_| Problem::new("internal", "the search was interrupted"))??;
+    // the answer does not wait for the log
+    let (shelf, logged) = (context.shelf.clone(), answer.clone());
+    tokio::spawn(async move {
+        if let Err(error) = shelf.log_search(&principal.token_id, &request, &logged).await {
+            tracing::warn!(%error, "search not logged");
+        }
+    });
+    Ok(Json(answer))
 }

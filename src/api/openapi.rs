@@ -13,6 +13,7 @@ use super::{
     admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
     web,
 };
+use super::{knowledge_import, knowledge_learning};
 use crate::event::Event;
 
 #[derive(OpenApi)]
@@ -26,7 +27,9 @@ use crate::event::Event;
         suggestions::list, suggestions::ask, suggestions::feedback, suggestions::feedback_batch,
         alerts::list, alerts::acknowledge, alerts::resolve,
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
-        knowledge::transition, knowledge::search,
+        knowledge::transition, knowledge::search, knowledge_import::create, knowledge_learning::passage_feedback,
+        knowledge_learning::gaps, knowledge_learning::stats, knowledge_learning::version, knowledge_learning::diff,
+        knowledge_learning::export,
         understand::understand, rasa::parse, tei::embed, tei::rerank, tei::predict_root, tei::info_root, embeddings::create,
         quality::rules, quality::check, quality::score, quality::scores, quality::get,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,

@@ -18,6 +18,7 @@ use super::{
     admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
     understand, web,
 };
+use super::{knowledge_import, knowledge_learning};
 
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
@@ -94,9 +95,19 @@ fn knowledge_routes() -> Router<ApiContext> {
         .route("/api/v1/knowledge/documents/{document_id}", delete(knowledge::delete))
         .route("/api/v1/knowledge/documents/{document_id}/versions", get(knowledge::versions))
         .route("/api/v1/knowledge/documents/{document_id}/versions/{version}/{action}", post(knowledge::transition))
+        .route("/api/v1/knowledge/documents/{document_id}/versions/{version}", get(knowledge_learning::version))
+        .route("/api/v1/knowledge/documents/{document_id}/versions/{version}/diff", get(knowledge_learning::diff))
         .route("/api/v1/knowledge/search", post(knowledge::search))
+        .route("/api/v1/knowledge/passages/{passage_id}/feedback", post(knowledge_learning::passage_feedback))
+        .route("/api/v1/knowledge/export", get(knowledge_learning::export))
+        .route("/api/v1/knowledge/gaps", get(knowledge_learning::gaps))
+        .route("/api/v1/knowledge/stats", get(knowledge_learning::stats))
         // A document may be larger than other bodies.
         .layer(DefaultBodyLimit::max(5 << 20))
+        .route(
+            "/api/v1/knowledge/imports",
+            post(knowledge_import::create).layer(DefaultBodyLimit::max(knowledge_import::MAX_UPLOAD_BYTES)),
+        )
 }
 
 fn work_routes() -> Router<ApiContext> {

@@ -1,6 +1,7 @@
 //! The knowledge shelf: documents in the store and their index, kept together.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Problem;
 use crate::event::now_rfc3339;
@@ -15,6 +16,7 @@ pub struct KnowledgeShelf {
     store: Store,
     index: Arc<KnowledgeIndex>,
     encoder: Encoder,
+    learning_wanted: Arc<AtomicBool>,
 }
 
 /// Why a document could not be kept or found.
@@ -60,7 +62,22 @@ impl From<KnowledgeError> for Problem {
 impl KnowledgeShelf {
     /// A shelf over a store and an index.
     pub fn new(store: Store, index: Arc<KnowledgeIndex>, encoder: Encoder) -> Self {
-        Self { store, index, encoder }
+        Self { store, index, encoder, learning_wanted: Arc::default() }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// There is something new to learn.
+    pub fn want_learning(&self) {
+        self.learning_wanted.store(true, Ordering::Release);
+    }
+
+    /// Whether there was something new to learn since this was asked last.
+    pub fn take_learning_wanted(&self) -> bool {
+        self.learning_wanted.swap(false, Ordering::AcqRel)
     }
 
     /// The index.
@@ -134,13 +151,13 @@ impl KnowledgeShelf {
         Ok(done.await.map_err(|_| ShelfError::Interrupted)??)
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
+    pub(super) fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
         let encodings = self.encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
         Ok(encodings.into_iter().map(|e| e.embedding).collect())
     }
 }
 
-fn row(history: &History) -> Write {
+pub(super) fn row(history: &History) -> Write {
     Write::Document(DocumentRow {
         document_id: history.document_id.clone(),
         changed_at: now_rfc3339(),

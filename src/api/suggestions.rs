@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::shelf_learning::gap_row;
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
+use crate::assist::Suggestion;
 use crate::conversation::Language;
 use crate::event::now_rfc3339;
-use crate::store::{FeedbackRow, Write};
+use crate::knowledge::Gap;
+use crate::pipeline::spoken_in;
+use crate::store::{FeedbackRow, SuggestionRow, UsageRow};
 
 /// Actions on a suggestion.
 const ACTIONS: [&str; 5] = ["shown", "clicked", "used", "dismissed", "wrong"];
@@ -137,7 +141,12 @@ async fn record(context: &ApiContext, principal: &Principal, suggestion_id: &str
         return Err(Problem::invalid("/reason", format!("wrong needs one of {}", WRONG_REASONS.join(", "))));
     }
     let row = context.store().suggestion(suggestion_id).await?.ok_or_else(|| Problem::not_found("suggestion"))?;
-    context.visible_call(&row.call_id, principal).await?;
+    let call = context.visible_call(&row.call_id, principal).await?;
+    let agent = call.agent.as_ref().map_or_else(|| principal.token_id.clone(), |agent| agent.id.clone());
+    let usage = usage_of(&row, &feedback.action, agent);
+    if let ("wrong", Some(usage)) = (feedback.action.as_str(), &usage) {
+        record_gap(context, &row, usage).await?;
+    }
     let row = FeedbackRow {
         suggestion_id: suggestion_id.to_owned(),
         action: feedback.action.clone(),
@@ -146,7 +155,39 @@ async fn record(context: &ApiContext, principal: &Principal, suggestion_id: &str
         body: serde_json::to_string(feedback).unwrap_or_default(),
     };
     metrics::counter!("zhiyin_suggestions_total", "outcome" => row.action.clone()).increment(1);
-    Ok(context.store().write(vec![Write::Feedback(row)]).await?)
+    Ok(context.shelf.keep_feedback(row, usage).await?)
+}
+
+/// The count of the article that a suggestion cites; none if it cites none.
+fn usage_of(row: &SuggestionRow, action: &str, agent: String) -> Option<UsageRow> {
+    let suggestion: Suggestion = serde_json::from_str(&row.body).ok()?;
+    Some(UsageRow {
+        day: now_rfc3339().get(..10)?.to_owned(),
+        document_id: suggestion.citations.first()?.document_id.clone(),
+        topic: suggestion.trigger.intent.unwrap_or_default(),
+        agent,
+        action: action.to_owned(),
+        count: 1,
+    })
+}
+
+/// The words that a wrong suggestion was made for are a gap.
+async fn record_gap(context: &ApiContext, row: &SuggestionRow, usage: &UsageRow) -> Result<(), Problem> {
+    let Ok(suggestion) = serde_json::from_str::<Suggestion>(&row.body) else { return Ok(()) };
+    let Some(asked) = suggestion.trigger.utterance_ids.first() else { return Ok(()) };
+    let spoken = spoken_in(&context.store().events(&row.call_id, 1, u32::MAX).await?);
+    let Some((utterance, _)) = spoken.into_iter().find(|(utterance, _)| utterance.utterance_id == *asked) else { return Ok(()) };
+    let gap = Gap {
+        // one gap for a suggestion, however often it is reported
+        gap_id: format!("gap_{}", row.suggestion_id),
+        time: now_rfc3339(),
+        question: utterance.text,
+        reason: "not_helpful".into(),
+        intent: Some(usage.topic.clone()).filter(|topic| !topic.is_empty()),
+        call_id: Some(row.call_id.clone()),
+        document_id: Some(usage.document_id.clone()),
+    };
+    Ok(context.store().record_gap(gap_row(gap, "feedback", Some(suggestion.score))).await?)
 }
 
 /// A question of the agent.

@@ -4,6 +4,7 @@
 //! plays recordings through a running service as a telephone system would.
 
 mod assets;
+mod learning;
 mod player;
 mod service;
 mod stages;

@@ -80,9 +80,10 @@ impl App {
         let hub = Hub::new(Arc::clone(&built.stages), sink, hub_config);
         let shelf = KnowledgeShelf::new(store.clone(), Arc::clone(&built.stages.knowledge), built.stages.encoder.clone());
         prepare_knowledge(home, settings, &shelf).await?;
+        super::learning::start(&shelf).await?;
         put_in_force(&store, hub.stages()).await?;
         take_up_calls(&store, &hub).await?;
-        let jobs = JobDesk::new(store.clone(), super::work::job_kinds(&hub, &store));
+        let jobs = JobDesk::new(store.clone(), super::work::job_kinds(&hub, &store, &shelf));
         jobs.take_up().await?;
         let tokens = TokenBook::load(&store).await?;
         let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::api::{JobKind, QualityBackfill, QualityScoring};
+use crate::api::{JobKind, KnowledgeImport, KnowledgeShelf, QualityBackfill, QualityScoring};
 use crate::pipeline::Hub;
 use crate::store::Store;
 
 /// Every kind of job that the service runs.
-pub(super) fn job_kinds(hub: &Hub, store: &Store) -> Vec<Arc<dyn JobKind>> {
+pub(super) fn job_kinds(hub: &Hub, store: &Store, shelf: &KnowledgeShelf) -> Vec<Arc<dyn JobKind>> {
     vec![
         Arc::new(QualityScoring::new(hub.stages().clone(), store.clone())),
+        Arc::new(KnowledgeImport::new(shelf.clone())),
         Arc::new(QualityBackfill::new(hub.stages().clone(), store.clone())),
     ]
 }

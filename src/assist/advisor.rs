@@ -1,10 +1,11 @@
 //! What is worth showing, and when.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Citation, Suggestion, SuggestionKind, SuggestionTrigger, TemplateBook, Why};
 use crate::conversation::{IdKind, Language, Understanding, UtteranceId, new_id};
 use crate::knowledge::PassageHit;
+use crate::text::segment;
 
 /// When suggestions are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,12 +56,24 @@ pub struct Advisor {
     config: AdvisorConfig,
     templates: TemplateBook,
     shown_at_ms: HashMap<String, i64>,
+    open: Vec<Open>,
 }
+
+/// An answer on the screen.
+#[derive(Clone, Debug)]
+struct Open {
+    suggestion_id: String,
+    words: BTreeSet<String>,
+    useful_until_ms: i64,
+}
+
+/// Share of the words of an answer that the agent has to say before it is taken off the screen.
+const SAID_SHARE: f32 = 0.5;
 
 impl Advisor {
     /// An advisor for a new conversation.
     pub fn new(config: AdvisorConfig, templates: TemplateBook) -> Self {
-        Self { config, templates, shown_at_ms: HashMap::new() }
+        Self { config, templates, shown_at_ms: HashMap::new(), open: Vec::new() }
     }
 
     /// How many different things were shown.
@@ -85,6 +98,19 @@ impl Advisor {
             suggestions.push(self.passage(moment, found, hit));
         }
         suggestions
+    }
+
+    /// The agent said something: the answers that it contains need not be on the screen any more.
+    pub fn agent_said(&mut self, text: &str, at_ms: i64) -> Vec<String> {
+        self.open.retain(|open| open.useful_until_ms >= at_ms);
+        let said = content_words(text);
+        let contained = |open: &Open| {
+            let common = open.words.iter().filter(|word| said.contains(*word)).count();
+            open.words.len() >= 2 && common as f32 >= SAID_SHARE * open.words.len() as f32
+        };
+        let (gone, open) = std::mem::take(&mut self.open).into_iter().partition(contained);
+        self.open = open;
+        gone.into_iter().map(|open: Open| open.suggestion_id).collect()
     }
 
     fn may_show(&mut self, key: &str, at_ms: i64) -> bool {
@@ -113,7 +139,7 @@ impl Advisor {
         Some(self.created(moment, SuggestionKind::Tone, (title, text), score, why))
     }
 
-    fn passage(&self, moment: Moment<'_>, found: Found<'_>, hit: &PassageHit) -> Suggestion {
+    fn passage(&mut self, moment: Moment<'_>, found: Found<'_>, hit: &PassageHit) -> Suggestion {
         let quote: String =
             hit.text.chars().skip(hit.citation.start).take(hit.citation.end.saturating_sub(hit.citation.start)).collect();
         let mut why = vec![Why { signal: "retrieval".into(), value: format!("{:.2}", hit.score) }];
@@ -137,6 +163,8 @@ impl Advisor {
             end: hit.citation.end,
         }];
         created.trigger.intent = found.intent.map(str::to_owned);
+        let (suggestion_id, words) = (created.suggestion_id.clone(), content_words(&created.text));
+        self.open.push(Open { suggestion_id, words, useful_until_ms: created.useful_until_ms });
         created
     }
 
@@ -161,4 +189,11 @@ impl Advisor {
             useful_until_ms: moment.at_ms + self.config.useful_ms,
         }
     }
+}
+
+/// Words that carry meaning, English ones by their stem.
+fn content_words(text: &str) -> BTreeSet<String> {
+    let words = segment::words(text);
+    let content = words.iter().filter(|token| !segment::is_stop_word(&token.text));
+    content.map(|token| if token.han { token.text.clone() } else { segment::stem(&token.text) }).collect()
 }

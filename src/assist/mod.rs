@@ -18,7 +18,7 @@ mod template;
 
 pub use advisor::{Advisor, AdvisorConfig, Found, Moment};
 pub use error::AssistError;
-pub use query::{SearchWish, wants_search};
+pub use query::{SearchWish, rewritten, wants_search};
 pub use suggestion::{Citation, Suggestion, SuggestionKind, SuggestionTrigger, Why};
 pub use template::{Template, TemplateBook};
 

@@ -34,11 +34,110 @@ pub fn wants_search(role: Role, text: &str, understanding: &Understanding, previ
     if intent.is_none() && !asks && understanding.out_of_scope.flag {
         return None;
     }
-    let query = match previous {
-        Some(before) if units < 2 * UNITS_MIN => format!("{before} {text}"),
-        _ => text.to_owned(),
+    let words = rewritten(text);
+    if words.is_empty() {
+        return None;
+    }
+    let query = match previous.map(rewritten) {
+        Some(before) if units < 2 * UNITS_MIN && !before.is_empty() => format!("{before} {words}"),
+        _ => words,
     };
     Some(SearchWish { query, intent })
+}
+
+/// What people say while they think, longest first; it says nothing about what they look for.
+const FILLERS_ZH: [&str; 22] = [
+    "怎么说呢",
+    "就是说",
+    "我想问一下",
+    "请问一下",
+    "那个啥",
+    "你好",
+    "您好",
+    "请问",
+    "喂",
+    "嗯",
+    "呃",
+    "哦",
+    "啊",
+    "那个",
+    "就是",
+    "然后",
+    "反正",
+    "其实",
+    "对吧",
+    "是吧",
+    "呢",
+    "哎",
+];
+/// The same in English, folded.
+const FILLERS_EN: [&str; 22] = [
+    "you know what",
+    "you know",
+    "i mean",
+    "kind of",
+    "sort of",
+    "excuse me",
+    "good morning",
+    "good afternoon",
+    "to be honest",
+    "um",
+    "uh",
+    "er",
+    "erm",
+    "hmm",
+    "well",
+    "so",
+    "like",
+    "basically",
+    "actually",
+    "hello",
+    "hi",
+    "okay",
+];
+/// Numbers of so many digits name one order or person and no article.
+const NUMBER_DIGITS: usize = 5;
+
+/// A spoken text as a query: without fillers and without long numbers.
+pub fn rewritten(text: &str) -> String {
+    let mut chinese = text.to_owned();
+    for filler in FILLERS_ZH {
+        chinese = chinese.replace(filler, if filler.chars().count() > 1 { " " } else { "" });
+    }
+    let words: Vec<&str> = chinese.split_whitespace().collect();
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let (mut kept, mut at) = (Vec::new(), 0);
+    while at < words.len() {
+        let matching = |filler: &&&str| {
+            let parts: Vec<&str> = filler.split(' ').collect();
+            words.len() >= at + parts.len() && parts.iter().enumerate().all(|(n, part)| bare(words[at + n]) == *part)
+        };
+        match FILLERS_EN.iter().find(matching) {
+            Some(filler) => at += filler.split(' ').count(),
+            None => {
+                kept.push(words[at]);
+                at += 1;
+            }
+        }
+    }
+    let joined = kept.join(" ");
+    let number = |piece: &str| piece.chars().filter(char::is_ascii_digit).count() >= NUMBER_DIGITS;
+    let mut out = String::new();
+    let mut run = String::new();
+    for c in joined.chars().chain(['\0']) {
+        if c.is_ascii_digit() || (c == '-' && !run.is_empty()) {
+            run.push(c);
+            continue;
+        }
+        if !number(&run) {
+            out.push_str(&run);
+        }
+        run.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    if out.chars().any(char::is_alphanumeric) { out.trim().to_owned() } else { String::new() }
 }
 
 /// Han characters plus words of other scripts.

@@ -1,4 +1,4 @@
-//! `zhiyin knowledge`: import and search.
+//! `zhiyin knowledge`: import, export, search, statistics, gaps.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,16 +8,16 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::Session;
-use crate::api::KnowledgeShelf;
+use crate::api::{Change, KnowledgeShelf, export_of, published_as};
 use crate::app::{StageOptions, build_stages};
 use crate::conversation::{IdKind, new_id};
-use crate::knowledge::{History, ImportFormat, Imported, SearchMode, SearchRequest, import, import_dir};
+use crate::knowledge::{FindingKind, History, Imported, SearchMode, SearchRequest, findings, import_dir, import_file};
 use crate::store::{Store, StoreConfig};
 
 /// Subcommands of `zhiyin knowledge`.
 #[derive(Subcommand)]
 pub(super) enum KnowledgeCommand {
-    /// Import files or folders (Markdown, HTML, CSV, JSON) into the store of a stopped service and publish them.
+    /// Import files or folders (Markdown, HTML, CSV, JSON, DOCX, PDF) into the store of a stopped service and publish them.
     Import {
         /// Files and folders.
         #[arg(required = true)]
@@ -25,6 +25,30 @@ pub(super) enum KnowledgeCommand {
         /// Only say what would be imported.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Write every published document of the store as JSON that `import` reads.
+    Export {
+        /// File; standard output without it.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Show what is used and what is not, what is due, doubled or contradictory.
+    Stats {
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show questions that found no good answer, put together to candidates for articles.
+    Gaps {
+        /// Days back.
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+        /// Questions that a candidate has at least.
+        #[arg(long, default_value_t = 2)]
+        least: usize,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
     },
     /// Search the built-in articles, or the store with `--store`.
     Search {
@@ -47,6 +71,9 @@ pub(super) enum KnowledgeCommand {
 
 pub(super) async fn run(session: Session, command: KnowledgeCommand) -> anyhow::Result<ExitCode> {
     match command {
+        KnowledgeCommand::Export { output } => export(&session, output.as_deref()).await,
+        KnowledgeCommand::Stats { json } => stats(&session, json).await,
+        KnowledgeCommand::Gaps { days, least, json } => gaps(&session, days, least, json).await,
         KnowledgeCommand::Import { paths, dry_run } => import_paths(&session, &paths, dry_run).await,
         KnowledgeCommand::Search { query, top_k, mode, store, json } => {
             let mode: SearchMode = serde_json::from_value(serde_json::Value::String(mode.clone()))
@@ -61,11 +88,7 @@ fn read(path: &Path) -> anyhow::Result<Imported> {
     if path.is_dir() {
         return Ok(import_dir(path)?);
     }
-    let name = path.display().to_string();
-    let format = ImportFormat::from_file_name(&name)
-        .with_context(|| format!("{name}: unknown kind of file; known are .md, .html, .csv, .json"))?;
-    let bytes = std::fs::read(path).with_context(|| name.clone())?;
-    Ok(import(&bytes, &name, format)?)
+    Ok(import_file(path)?)
 }
 
 async fn import_paths(session: &Session, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<ExitCode> {
@@ -79,35 +102,31 @@ async fn import_paths(session: &Session, paths: &[PathBuf], dry_run: bool) -> an
         eprintln!("rejected: {}: {}", item.item, item.reason);
     }
     println!("{} documents read, {} rejected", documents.len(), rejected.len());
+    let named = documents.iter().map(|document| (document.content.title.as_str(), &document.content));
+    for finding in findings(named) {
+        let kind = if finding.kind == FindingKind::Conflict { "conflict" } else { "duplicate" };
+        eprintln!("{kind}: {} / {}: {}", finding.documents[0], finding.documents[1], finding.detail);
+    }
     let code = if rejected.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) };
     if dry_run {
         return Ok(code);
     }
     let shelf = shelf(session).await?;
     let now = chrono::Utc::now();
-    let mut histories = Vec::new();
+    let (mut histories, mut unchanged) = (Vec::new(), 0_usize);
     for document in documents {
-        let content = document.content;
         let id = document.document_id.unwrap_or_else(|| new_id(IdKind::Document));
-        let mut history = match shelf.get(&id).await? {
-            Some(known) => known,
-            None => History::create(id, content.clone(), "import", now)?,
-        };
-        let known = history.versions.last().map(|v| (v.n, v.content == content));
-        let version = match known {
-            Some((n, true)) => n,
-            _ => history.revise(content, "import", now)?,
-        };
-        if history.published().is_none_or(|p| p.version != version) {
-            history.submit(version, now)?;
-            history.publish(version, now)?;
-        }
-        histories.push(history);
+        let (history, change) = published_as(shelf.get(&id).await?, &id, document.content, "import", now)?;
+        unchanged += usize::from(change == Change::None);
+        histories.extend((change != Change::None).then_some(history));
     }
     let count = histories.len();
     shelf.keep_without_index(&histories).await?;
     let report = shelf.rebuild().await?;
-    println!("{count} documents kept; the index holds {} passages of {} documents", report.passages, report.documents);
+    println!(
+        "{count} documents kept, {unchanged} unchanged; the index holds {} passages of {} documents",
+        report.passages, report.documents
+    );
     Ok(code)
 }
 
@@ -125,6 +144,53 @@ async fn shelf(session: &Session) -> anyhow::Result<KnowledgeShelf> {
     })
     .await??;
     Ok(KnowledgeShelf::new(store, Arc::clone(&built.stages.knowledge), built.stages.encoder.clone()))
+}
+
+async fn export(session: &Session, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let text = serde_json::to_string_pretty(&export_of(&shelf(session).await?.all().await?))?;
+    match output {
+        Some(path) => std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?,
+        None => println!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stats(session: &Session, json: bool) -> anyhow::Result<ExitCode> {
+    let review = shelf(session).await?.review().await?;
+    if json {
+        println!("{}", serde_json::to_string(&review)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} articles published, {} with a version in work", review.published, review.in_work);
+    for article in review.articles.iter().filter(|article| !article.flags.is_empty() || article.shown > 0) {
+        let (flags, title) = (article.flags.join(" "), &article.title);
+        println!("{:>6} shown {:>5} used {:>4} wrong  {title}  {flags}", article.shown, article.used, article.wrong);
+    }
+    for finding in &review.findings {
+        println!("{} / {}: {}", finding.documents[0], finding.documents[1], finding.detail);
+    }
+    for surge in &review.surging {
+        println!("{} is asked for {:.1} times as often as usual ({} in 7 days)", surge.topic, surge.ratio, surge.recent);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn gaps(session: &Session, days: u64, least: usize, json: bool) -> anyhow::Result<ExitCode> {
+    let clusters = shelf(session).await?.gaps(days, least).await?;
+    for cluster in &clusters {
+        if json {
+            println!("{}", serde_json::to_string(cluster)?);
+            continue;
+        }
+        println!("{:>4}  {}", cluster.count, cluster.title);
+        for example in cluster.examples.iter().skip(1) {
+            println!("        {}", example.question);
+        }
+    }
+    if clusters.is_empty() && !json {
+        println!("no question was asked {least} times without a good answer in {days} days");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A temporary index over the built-in articles, for commands that run without a service.

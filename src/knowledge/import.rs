@@ -1,4 +1,4 @@
-//! Reading knowledge from files: Markdown with front matter, HTML, CSV and JSON.
+//! Reading knowledge from files: Markdown with front matter, HTML, CSV, JSON, DOCX and PDF.
 
 use std::path::Path;
 
@@ -11,8 +11,10 @@ use super::document::{BodyFormat, DocumentContent, DocumentKind, document_id_of}
 use super::markup::{Block, blocks, sanitise_html};
 use super::{KnowledgeError, Result};
 
-/// Greatest size of an import file in bytes.
+/// Greatest size of an import file of many documents (CSV, JSON) in bytes.
 pub const MAX_IMPORT_BYTES: usize = 512 * 1024 * 1024;
+/// Greatest size of a file that is one document, in bytes.
+pub const MAX_SINGLE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A form of import file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,9 +28,9 @@ pub enum ImportFormat {
     Csv,
     /// A list of documents, or one document.
     Json,
-    /// Known by name, not read.
+    /// One article, headings and tables kept.
     Docx,
-    /// Known by name, not read.
+    /// One article; it must hold text.
     Pdf,
 }
 
@@ -45,6 +47,14 @@ impl ImportFormat {
             _ => None,
         }
     }
+
+    /// Greatest size of a file in bytes.
+    pub fn max_bytes(self) -> usize {
+        match self {
+            Self::Csv | Self::Json => MAX_IMPORT_BYTES,
+            Self::Markdown | Self::Html | Self::Docx | Self::Pdf => MAX_SINGLE_BYTES,
+        }
+    }
 }
 
 /// A document read from a file.
@@ -57,7 +67,7 @@ pub struct ImportedDocument {
 }
 
 /// Something in a file that could not be imported.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rejected {
     /// File, and row or element in it.
     pub item: String,
@@ -77,25 +87,45 @@ pub struct Imported {
 /// Reads one file. Broken rows are rejected one by one; a file that is broken as a whole is an error.
 ///
 /// # Errors
-/// [`KnowledgeError::Import`]: too large, not UTF-8, not the named format, or a format that is not supported.
+/// [`KnowledgeError::Import`]: too large, neither UTF-8 nor UTF-16 with a byte order mark, not the named format, a PDF
+/// without text.
 pub fn import(bytes: &[u8], file_name: &str, format: ImportFormat) -> Result<Imported> {
-    let fail = |problem: String| KnowledgeError::Import { file: file_name.to_owned(), problem };
-    if bytes.len() > MAX_IMPORT_BYTES {
-        return Err(fail(format!("has {} bytes; {MAX_IMPORT_BYTES} are allowed; split the file", bytes.len())));
-    }
-    if matches!(format, ImportFormat::Docx | ImportFormat::Pdf) {
-        return Err(fail("DOCX and PDF are not read; save the file as HTML or Markdown".to_owned()));
-    }
-    let text = std::str::from_utf8(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes))
-        .map_err(|error| fail(format!("is not UTF-8 at byte {}; save it as UTF-8", error.valid_up_to())))?;
     let reader = Reader { file_name };
+    check_size(bytes.len() as u64, format).map_err(|problem| reader.fail(problem))?;
     match format {
-        ImportFormat::Markdown => reader.markdown(text),
-        ImportFormat::Html => reader.html(text),
-        ImportFormat::Csv => reader.csv(text),
-        ImportFormat::Json => reader.json(text),
-        ImportFormat::Docx | ImportFormat::Pdf => Ok(Imported::default()),
+        ImportFormat::Docx => reader.docx(bytes),
+        ImportFormat::Pdf => reader.pdf(bytes),
+        ImportFormat::Markdown => reader.markdown(&reader.decode(bytes)?),
+        ImportFormat::Html => reader.html(&reader.decode(bytes)?),
+        ImportFormat::Csv => reader.csv(&reader.decode(bytes)?),
+        ImportFormat::Json => reader.json(&reader.decode(bytes)?),
     }
+}
+
+/// Reads one file from the disk; one that is too large is refused before it is read.
+///
+/// # Errors
+/// [`KnowledgeError::File`] if it cannot be read, and see [`import`].
+pub fn import_file(path: &Path) -> Result<Imported> {
+    let reader = Reader { file_name: &path.display().to_string() };
+    let format = ImportFormat::from_file_name(reader.file_name)
+        .ok_or_else(|| reader.fail("unknown kind of file; known are .md, .html, .csv, .json, .docx, .pdf"))?;
+    let size = std::fs::metadata(path).map_err(|error| KnowledgeError::file(path, error))?.len();
+    check_size(size, format).map_err(|problem| reader.fail(problem))?;
+    import(&std::fs::read(path).map_err(|error| KnowledgeError::file(path, error))?, reader.file_name, format)
+}
+
+fn check_size(bytes: u64, format: ImportFormat) -> std::result::Result<(), String> {
+    let most = format.max_bytes();
+    let mib = 1024 * 1024;
+    if bytes > most as u64 {
+        return Err(format!(
+            "has {} MiB; {} MiB are allowed for this kind of file; split it",
+            bytes.div_ceil(mib),
+            most as u64 / mib
+        ));
+    }
+    Ok(())
 }
 
 /// Reads every importable file below a directory, sorted by path; names starting with a dot are passed over, and so are
@@ -117,9 +147,8 @@ pub fn import_dir(dir: &Path) -> Result<Imported> {
             let below = import_dir(&path)?;
             imported.documents.extend(below.documents);
             imported.rejected.extend(below.rejected);
-        } else if let Some(format) = ImportFormat::from_file_name(name) {
-            let read = std::fs::read(&path).map_err(|error| KnowledgeError::file(&path, error));
-            match read.and_then(|bytes| import(&bytes, name, format)) {
+        } else if ImportFormat::from_file_name(name).is_some() {
+            match import_file(&path) {
                 Ok(file) => {
                     imported.documents.extend(file.documents);
                     imported.rejected.extend(file.rejected);
@@ -207,6 +236,42 @@ impl Reader<'_> {
             expires_at: self.moment("expires_at", front.expires_at.as_ref())?,
         };
         self.one(front.id.as_deref().map(document_id_of), content)
+    }
+
+    /// The text of a file: UTF-8, or UTF-16 if it begins with a byte order mark.
+    fn decode(&self, bytes: &[u8]) -> Result<String> {
+        let wide = |read: fn([u8; 2]) -> u16, rest: &[u8]| {
+            let units = rest.as_chunks::<2>().0.iter().map(|pair| read(*pair));
+            char::decode_utf16(units)
+                .collect::<std::result::Result<String, _>>()
+                .map_err(|_| self.fail("is broken UTF-16; save it as UTF-8"))
+        };
+        match bytes {
+            [0xFF, 0xFE, rest @ ..] => wide(u16::from_le_bytes, rest),
+            [0xFE, 0xFF, rest @ ..] => wide(u16::from_be_bytes, rest),
+            _ => {
+                let text = std::str::from_utf8(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes));
+                text.map(str::to_owned).map_err(|error| self.fail(not_utf8(bytes, error.valid_up_to())))
+            }
+        }
+    }
+
+    fn docx(&self, bytes: &[u8]) -> Result<Imported> {
+        let (title, body) = super::docx::read(bytes).map_err(|problem| self.fail(problem))?;
+        if body.trim().is_empty() {
+            return Err(self.fail("has no text"));
+        }
+        let title = first_heading(&body, BodyFormat::Markdown).or(title).unwrap_or_else(|| self.stem());
+        let language = Language::of_text(&body);
+        self.one(None, DocumentContent { title: short(&title), language, body, ..DocumentContent::default() })
+    }
+
+    fn pdf(&self, bytes: &[u8]) -> Result<Imported> {
+        let body = super::pdf::read(bytes).map_err(|problem| self.fail(problem))?;
+        let first = body.lines().next().unwrap_or_default();
+        let title = if (1..=60).contains(&first.chars().count()) { first.to_owned() } else { self.stem() };
+        let language = Language::of_text(&body);
+        self.one(None, DocumentContent { title, language, body, format: BodyFormat::Text, ..DocumentContent::default() })
     }
 
     fn html(&self, text: &str) -> Result<Imported> {
@@ -322,4 +387,17 @@ fn first_heading(body: &str, format: BodyFormat) -> Option<String> {
         Block::Heading { text, .. } => Some(text),
         _ => None,
     })
+}
+
+fn short(title: &str) -> String {
+    title.chars().take(super::document::MAX_TITLE_CHARS).collect()
+}
+
+/// Names the place, and the encoding that it probably is.
+fn not_utf8(bytes: &[u8], at: usize) -> String {
+    // in GB 18030 a Chinese character is a lead byte of 0x81 to 0xFE and a trail byte from 0x40 on
+    let chinese = bytes[at..].iter().take(2).all(|byte| *byte >= 0x40) && bytes.get(at).is_some_and(|byte| *byte >= 0x81);
+    let guess =
+        if chinese { ", it looks like GBK; save it as UTF-8, or run `iconv -f GB18030 -t UTF-8`" } else { "; save it as UTF-8" };
+    format!("is not UTF-8 at byte {at}{guess}")
 }

@@ -12,6 +12,7 @@ use super::bilingual::Bilingual;
 use super::chunk::{Passage, passages};
 use super::config::{KnowledgeConfig, VectorBackend};
 use super::document::Document;
+use super::gaps::Miss;
 use super::learning::Learned;
 use super::lexical::{Delete, LexicalIndex, Snapshot, StoredPassage, open_values, validity_s};
 use super::synonym::Synonyms;
@@ -25,6 +26,9 @@ const EMBED_BATCH: usize = 32;
 
 /// Makes vectors of texts, one each, of the configured length.
 pub type Embed<'a> = &'a dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Takes questions without a good answer; must return at once.
+pub type MissSink = Box<dyn Fn(Miss) + Send + Sync>;
 
 /// Why the documents have to be indexed again with [`KnowledgeIndex::replace_all`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +85,7 @@ pub struct KnowledgeIndex {
     pub(super) synonyms: Synonyms,
     pub(super) bilingual: Bilingual,
     learned: RwLock<Arc<Learned>>,
+    miss_sink: RwLock<Option<MissSink>>,
     snapshot: RwLock<Arc<Snapshot>>,
     writing: Mutex<()>,
     rebuild: Mutex<Option<RebuildReason>>,
@@ -123,6 +128,7 @@ impl KnowledgeIndex {
             synonyms,
             bilingual,
             learned: RwLock::default(),
+            miss_sink: RwLock::default(),
             snapshot: RwLock::new(Arc::new(snapshot)),
             writing: Mutex::new(()),
             rebuild: Mutex::new(reason),
@@ -201,6 +207,18 @@ impl KnowledgeIndex {
     /// From now on searches rank by what was learned.
     pub fn set_learned(&self, learned: Learned) {
         *self.learned.write() = Arc::new(learned);
+    }
+
+    /// From now on questions without a good answer go here.
+    pub fn on_miss(&self, sink: MissSink) {
+        *self.miss_sink.write() = Some(sink);
+    }
+
+    /// Hands on a question without a good answer; without a sink it is dropped.
+    pub fn report_miss(&self, miss: Miss) {
+        if let Some(sink) = self.miss_sink.read().as_ref() {
+            sink(miss);
+        }
     }
 
     /// What was learned.

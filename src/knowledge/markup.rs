@@ -21,6 +21,16 @@ pub enum Block {
     Table(Vec<String>),
 }
 
+impl Block {
+    /// Its text; rows of a table as lines.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Heading { text, .. } | Self::Paragraph(text) | Self::Item(text) => text,
+            Self::Table(rows) => rows.join("\n"),
+        }
+    }
+}
+
 /// The blocks of a body.
 pub fn blocks(body: &str, format: BodyFormat) -> Vec<Block> {
     match format {

@@ -35,8 +35,11 @@ mod chunk;
 mod citation;
 mod config;
 mod document;
+mod docx;
+mod duplicates;
 mod error;
 mod fusion;
+mod gaps;
 mod html;
 mod import;
 mod index;
@@ -44,7 +47,9 @@ mod learning;
 mod lexical;
 mod lifecycle;
 mod markup;
+mod pdf;
 mod query;
+mod review;
 mod search;
 mod synonym;
 mod terms;
@@ -57,9 +62,13 @@ pub use config::{FieldWeights, Fusion, KnowledgeConfig, QdrantConfig, VectorBack
 pub use document::{
     BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, VersionState, document_id_of,
 };
+pub use duplicates::{Finding, FindingKind, findings};
 pub use error::{KnowledgeError, Result};
-pub use import::{ImportFormat, Imported, ImportedDocument, MAX_IMPORT_BYTES, Rejected, import, import_dir};
-pub use index::{Embed, IndexReport, KnowledgeIndex, RebuildReason};
+pub use gaps::{Gap, GapCluster, GapExample, MAX_GAPS, Miss, cluster, masked};
+pub use import::{
+    ImportFormat, Imported, ImportedDocument, MAX_IMPORT_BYTES, MAX_SINGLE_BYTES, Rejected, import, import_dir, import_file,
+};
+pub use index::{Embed, IndexReport, KnowledgeIndex, MissSink, RebuildReason};
 pub use learning::{Learned, LearningConfig, Outcome, Use};
 pub use lexical::StoredPassage;
 pub use lifecycle::{DiffLine, History, Version};
@@ -68,6 +77,7 @@ pub use query::{
     ExplainedTerm, Explanation, Filters, Highlight, MAX_QUERY_CHARS, MAX_TOP_K, Parts, PassageHit, SearchMode, SearchRequest,
     SearchResponse, TermSource,
 };
+pub use review::{ArticleStats, REVIEW_DAYS, Review, Surge, review};
 pub use synonym::Synonyms;
 pub use vector::{EmbeddedVectors, ServerVectors, VectorFilter, VectorHit, VectorIndex, VectorPoint};
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::guarded::{Guarded, mask_entities};
 use super::{PipelineError, Stages};
-use crate::assist::{Advisor, Found, Moment, wants_search};
+use crate::assist::{Advisor, Found, Moment, SearchWish, wants_search};
 use crate::conversation::{Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading, new_id};
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
-use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated};
+use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated, WithdrawReason};
+use crate::knowledge::{Filters, Gap, Miss, SearchRequest, SearchResponse};
 use crate::privacy::Watcher;
 use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
 
@@ -129,12 +130,25 @@ impl Desk {
         let response = match &wish {
             Some(wish) => {
                 // The sentence vector stands for the utterance alone; with the previous turn the words decide more.
-                Some(self.stages.search(wish.query.clone(), Some(vector), self.call.queue.clone(), language).await)
+                let request = SearchRequest {
+                    top_k: 4,
+                    languages: vec![language],
+                    filters: Filters { queues: self.call.queue.clone().into_iter().collect(), ..Filters::default() },
+                    topic: wish.intent.clone(),
+                    agent: self.call.agent.as_ref().map(|agent| agent.id.clone()),
+                    ..SearchRequest::new(wish.query.clone())
+                };
+                Some(self.stages.find(request, Some(vector)).await)
             }
             None => None,
         };
         if utterance.role != Role::Customer {
-            return Vec::new();
+            let said = self.advisor.agent_said(&utterance.text, utterance.span.end_ms);
+            let withdrawn = |suggestion_id| EventBody::SuggestionWithdrawn { suggestion_id, reason: WithdrawReason::SaidByAgent };
+            return said.into_iter().map(|id| Draft::new(utterance.span.end_ms, withdrawn(id))).collect();
+        }
+        if let (Some(wish), Some(response)) = (&wish, &response) {
+            self.report_miss(utterance, understanding, wish, response);
         }
         let moment = Moment { utterance_id: &utterance.utterance_id, at_ms: utterance.span.end_ms, language, understanding };
         let found = Found {
@@ -147,6 +161,26 @@ impl Desk {
             .into_iter()
             .map(|s| Draft::new(moment.at_ms, EventBody::SuggestionCreated(Box::new(s))))
             .collect()
+    }
+
+    /// A question of the customer that found no good article is a gap. A remark that asks nothing is none.
+    fn report_miss(&self, utterance: &Utterance, understanding: &Understanding, wish: &SearchWish, response: &SearchResponse) {
+        let best = response.passages.first();
+        let asks = understanding.acts.iter().any(|act| act.label == "ask");
+        if !asks || best.is_some_and(|hit| hit.score >= self.stages.advisor.min_score) {
+            return;
+        }
+        let gap = Gap {
+            gap_id: format!("gap_{}", utterance.utterance_id.as_str()),
+            // the desk has no clock: who keeps it knows the time
+            time: String::new(),
+            question: utterance.text.clone(),
+            reason: if best.is_some() { "weak" } else { "nothing_found" }.into(),
+            intent: wish.intent.clone(),
+            call_id: Some(self.call.call_id.as_str().to_owned()),
+            document_id: best.map(|hit| hit.document_id.clone()),
+        };
+        self.stages.knowledge.report_miss(Miss { gap, score: best.map(|hit| hit.score) });
     }
 
     /// Somebody began to speak: a deadline waits for what he says.

@@ -148,7 +148,6 @@ impl Stages {
         queue: Option<String>,
         language: Language,
     ) -> SearchResponse {
-        let index = Arc::clone(&self.knowledge);
         let request = SearchRequest {
             top_k: 4,
             mode: SearchMode::Hybrid,
@@ -156,8 +155,27 @@ impl Stages {
             filters: crate::knowledge::Filters { queues: queue.into_iter().collect(), ..Default::default() },
             ..SearchRequest::new(query)
         };
-        let found = tokio::task::spawn_blocking(move || index.search(&request, vector.as_deref())).await;
-        match found {
+        self.find(request, vector).await
+    }
+
+    /// Searches the knowledge base. If the language asked for has no good answer, the other one is searched too: an article
+    /// may exist in one language only. A failed search is an empty one that names what was left out.
+    pub async fn find(&self, request: SearchRequest, vector: Option<Vec<f32>>) -> SearchResponse {
+        let index = Arc::clone(&self.knowledge);
+        let search = move || {
+            let mut own = index.search(&request, vector.as_deref())?;
+            let best = |answer: &SearchResponse| answer.passages.first().map_or(0.0, |hit| hit.score);
+            if request.languages.len() == 1 && best(&own) < OTHER_LANGUAGE_BELOW {
+                let languages =
+                    [Language::Zh, Language::En].into_iter().filter(|other| !request.languages.contains(other)).collect();
+                let other = index.search(&SearchRequest { languages, ..request }, vector.as_deref())?;
+                if best(&other) > best(&own) {
+                    own = other;
+                }
+            }
+            Ok::<_, crate::knowledge::KnowledgeError>(own)
+        };
+        match tokio::task::spawn_blocking(search).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "knowledge search failed");
@@ -176,6 +194,8 @@ fn models_of(encoding: &Encoding) -> Vec<String> {
     models.extend(heads.filter(|v| **v != encoding.version).map(ToString::to_string));
     models
 }
+/// Best score below which articles of the other language are searched too.
+const OTHER_LANGUAGE_BELOW: f32 = 0.35;
 
 fn empty_response() -> SearchResponse {
     SearchResponse { passages: Vec::new(), index_version: 0, degraded: vec!["lexical".into(), "dense".into()] }

@@ -2,6 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
+use super::records::FeedbackRow;
 use super::{Store, StoreError, Write};
 
 /// A question that the knowledge base did not answer, or answered badly.
@@ -95,6 +96,18 @@ pub enum KnowledgeWrite {
     Search(SearchRow),
     /// A verdict; the last one of an actor stays.
     PassageFeedback(PassageFeedbackRow),
+    /// What became of a suggestion, and the count of its article if this was not reported before.
+    Feedback {
+        /// The report; the first of its kind by an actor stays.
+        row: FeedbackRow,
+        /// What to count.
+        usage: Option<UsageRow>,
+    },
+    /// A suggestion left the screen.
+    Withdrawn {
+        /// Which.
+        suggestion_id: String,
+    },
     /// Gaps before this moment (RFC 3339) and searches and usage of that time go.
     Forget {
         /// RFC 3339.
@@ -105,20 +118,22 @@ pub enum KnowledgeWrite {
 pub(super) async fn apply(write: &KnowledgeWrite, db: &mut SqliteConnection) -> Result<(), StoreError> {
     match write {
         KnowledgeWrite::Gap(row) => gap(row, db).await,
-        KnowledgeWrite::Usage(row) => {
-            sqlx::query(
-                "INSERT INTO knowledge_usage (day, document_id, topic, agent, action, count) VALUES (?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (day, document_id, topic, agent, action) DO UPDATE SET count = count + excluded.count",
+        KnowledgeWrite::Usage(row) => usage(row, db).await,
+        KnowledgeWrite::Feedback { row, usage: counted } => {
+            let written = sqlx::query(
+                "INSERT OR IGNORE INTO suggestion_feedback (suggestion_id, action, actor, at, body) VALUES (?, ?, ?, ?, ?)",
             )
-            .bind(&row.day)
-            .bind(&row.document_id)
-            .bind(&row.topic)
-            .bind(&row.agent)
+            .bind(&row.suggestion_id)
             .bind(&row.action)
-            .bind(row.count)
-            .execute(db)
+            .bind(&row.actor)
+            .bind(&row.at)
+            .bind(&row.body)
+            .execute(&mut *db)
             .await?;
-            Ok(())
+            match counted {
+                Some(counted) if written.rows_affected() > 0 => usage(counted, db).await,
+                _ => Ok(()),
+            }
         }
         KnowledgeWrite::Search(row) => {
             sqlx::query(
@@ -151,6 +166,11 @@ pub(super) async fn apply(write: &KnowledgeWrite, db: &mut SqliteConnection) -> 
             .await?;
             Ok(())
         }
+        KnowledgeWrite::Withdrawn { suggestion_id } => {
+            let update = "UPDATE suggestions SET state = 'withdrawn' WHERE suggestion_id = ?";
+            sqlx::query(update).bind(suggestion_id).execute(db).await?;
+            Ok(())
+        }
         KnowledgeWrite::Forget { before } => {
             let day = before.get(..10).unwrap_or(before);
             sqlx::query("DELETE FROM knowledge_gaps WHERE time < ?").bind(before).execute(&mut *db).await?;
@@ -159,6 +179,22 @@ pub(super) async fn apply(write: &KnowledgeWrite, db: &mut SqliteConnection) -> 
             Ok(())
         }
     }
+}
+
+async fn usage(row: &UsageRow, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO knowledge_usage (day, document_id, topic, agent, action, count) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (day, document_id, topic, agent, action) DO UPDATE SET count = count + excluded.count",
+    )
+    .bind(&row.day)
+    .bind(&row.document_id)
+    .bind(&row.topic)
+    .bind(&row.agent)
+    .bind(&row.action)
+    .bind(row.count)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn gap(row: &GapRow, db: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, broadcast};
 
+use super::knowledge::KnowledgeWrite;
 use super::records::{AlertRow, ScoreRow, SuggestionRow};
 use super::{Store, StoreError, Write};
 use crate::conversation::CallId;
@@ -204,6 +205,9 @@ fn implied_rows(event: &Event, last_seq: u64) -> Vec<Write> {
             state: "open".into(),
             body: serde_json::to_string(suggestion).unwrap_or_default(),
         })],
+        EventBody::SuggestionWithdrawn { suggestion_id, .. } => {
+            vec![Write::Knowledge(KnowledgeWrite::Withdrawn { suggestion_id: suggestion_id.clone() })]
+        }
         EventBody::AlertRaised(alert) => vec![Write::Alert(AlertRow {
             alert_id: alert.alert_id.clone(),
             call_id: event.call_id.to_string(),

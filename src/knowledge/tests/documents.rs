@@ -181,7 +181,10 @@ fn files_are_imported() {
 fn broken_files_are_refused_by_name() {
     let cases: [(&[u8], &str, ImportFormat, &str); 7] = [
         (b"\xff\xfe", "a.md", ImportFormat::Markdown, "UTF-8 at byte 0"),
-        (b"%PDF-1.7", "a.pdf", ImportFormat::Pdf, "DOCX and PDF"),
+        (b"%PDF-1.7", "a.pdf", ImportFormat::Pdf, "print it to PDF again"),
+        (b"PK\x03\x04", "a.docx", ImportFormat::Docx, "no DOCX file"),
+        (b"\xB0\xD7\xD3\xEB\xBA\xDA", "gbk.md", ImportFormat::Markdown, "GB18030"),
+        (b"\xFF\xFE\x00\xD8", "utf16.md", ImportFormat::Markdown, "UTF-16"),
         (b"+++\ntitle = \"t\"\nbody", "b.md", ImportFormat::Markdown, "not closed"),
         (b"+++\ncolour = 1\n+++\nbody", "c.md", ImportFormat::Markdown, "colour"),
         (b"a,b\n1,2", "d.csv", ImportFormat::Csv, "question,answer"),
@@ -204,4 +207,91 @@ fn synonyms_may_go_in_circles() {
     for bad in ["version = 2", "version = 1\n[[group]]\nterms = [\"a\", \" \"]", "[[group"] {
         assert!(matches!(Synonyms::parse(bad), Err(KnowledgeError::Synonyms { .. })), "{bad}");
     }
+}
+
+/// A DOCX file with these parts.
+fn docx_of(parts: &[(&str, &str)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn docx_keeps_headings_lists_tables_and_leaves_deletions_out() {
+    let paragraph = |style: &str, text: &str| format!("<w:p><w:pPr>{style}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>");
+    let cell = |text: &str| format!("<w:tc><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>");
+    let body = [
+        paragraph("<w:pStyle w:val=\"a1\"/>", "运费说明"),
+        paragraph("", "满99元免运费 &amp; 次日达&#12290;"),
+        paragraph("<w:numPr/>", "偏远地区除外"),
+        "<w:p><w:del><w:r><w:delText>旧的说法</w:delText></w:r></w:del><w:r><w:t># 不是标题</w:t></w:r></w:p>".to_owned(),
+        format!("<w:tbl><w:tr>{}{}</w:tr><w:tr>{}{}</w:tr></w:tbl>", cell("地区"), cell("天数"), cell("省内"), cell("1")),
+    ];
+    let document = format!("<w:document xmlns:w=\"w\"><w:body>{}</w:body></w:document>", body.concat());
+    let styles = "<w:styles xmlns:w=\"w\"><w:style w:styleId=\"a1\"><w:name w:val=\"heading 2\"/></w:style></w:styles>";
+    let file = docx_of(&[("word/document.xml", &document), ("word/styles.xml", styles)]);
+    let content = import(&file, "运费.docx", ImportFormat::Docx).unwrap().documents.remove(0).content;
+    assert_eq!((content.title.as_str(), content.language), ("运费说明", Language::Zh));
+    let read = blocks(&content.body, content.format);
+    assert_eq!(read[0], Block::Heading { level: 2, text: "运费说明".into() });
+    assert_eq!(read[1], Block::Paragraph("满99元免运费 & 次日达。".into()));
+    assert!(matches!(&read[2], Block::Item(text) if text.contains("偏远地区除外")));
+    assert!(matches!(&read[3], Block::Paragraph(text) if text.contains("不是标题")), "{:?}", read[3]);
+    assert!(matches!(&read[4], Block::Table(rows) if rows.len() == 2 && rows[1].contains("省内")), "{:?}", read[4]);
+    assert!(!content.body.contains("旧的说法"));
+}
+
+/// A PDF file of one page with these operators.
+fn pdf_of(operators: &str) -> Vec<u8> {
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 400] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_owned(),
+        format!("<< /Length {} >>\nstream\n{operators}\nendstream", operators.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
+    ];
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut offsets = Vec::new();
+    for (n, object) in objects.iter().enumerate() {
+        offsets.push(file.len());
+        file += &format!("{} 0 obj\n{object}\nendobj\n", n + 1);
+    }
+    let start = file.len();
+    file += "xref\n0 6\n0000000000 65535 f \n";
+    offsets.iter().for_each(|offset| file += &format!("{offset:010} 00000 n \n"));
+    file += &format!("trailer << /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n");
+    file.into_bytes()
+}
+
+#[test]
+fn pdf_text_is_read_and_a_scan_is_refused_with_the_reason() {
+    let file = pdf_of("BT /F1 12 Tf 20 300 Td (Delivery takes two to four working days.) Tj ET");
+    let content = import(&file, "delivery.pdf", ImportFormat::Pdf).unwrap().documents.remove(0).content;
+    assert!(content.body.contains("two to four working days"), "{}", content.body);
+    assert_eq!(content.language, Language::En);
+    let error = import(&pdf_of("0 0 m 10 10 l S"), "scan.pdf", ImportFormat::Pdf).unwrap_err().to_string();
+    assert!(error.contains("scan.pdf") && error.contains("has no text"), "{error}");
+    // whatever is in it, it never takes the process down
+    for at in (0..file.len()).step_by(13) {
+        let mut damaged = file.clone();
+        damaged[at] ^= 0x55;
+        drop(import(&damaged, "damaged.pdf", ImportFormat::Pdf));
+    }
+}
+
+#[test]
+fn utf_16_is_read_and_a_file_of_200_mb_is_refused_before_it_is_read() {
+    let mut wide = vec![0xFF, 0xFE];
+    wide.extend("# 退款\n三天到账".encode_utf16().flat_map(u16::to_le_bytes));
+    assert_eq!(import(&wide, "a.md", ImportFormat::Markdown).unwrap().documents[0].content.title, "退款");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.docx");
+    std::fs::File::create(&path).unwrap().set_len(200 * 1024 * 1024).unwrap();
+    let error = import_file(&path).unwrap_err().to_string();
+    assert!(error.contains("200 MiB") && error.contains("split"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! Tests of the room: documents and files, the index, and the built-in articles.
 
 mod builtin;
+mod crash;
 mod documents;
 mod index;
 
