@@ -102,7 +102,10 @@ async fn versions_are_read_compared_and_brought_back() {
     let (_, version) = service.get(&format!("{path}/versions/1")).await;
     assert_eq!(version["state"], "archived");
     let (_, diff) = service.get(&format!("{path}/versions/2/diff")).await;
-    assert!(diff["lines"].as_array().unwrap().iter().any(|l| l["change"] == "added" && l["line"].as_str().unwrap().contains("5天")), "{diff}");
+    assert!(
+        diff["lines"].as_array().unwrap().iter().any(|l| l["change"] == "added" && l["line"].as_str().unwrap().contains("5天")),
+        "{diff}"
+    );
     assert_eq!(service.get(&format!("{path}/versions/9")).await.0, 404);
     assert_eq!(service.post(&format!("{path}/versions/1/rollback"), json!({})).await.0, 200);
     assert!(search(&service, "钢琴托运几天").await["passages"][0]["text"].as_str().unwrap().contains("3天"));

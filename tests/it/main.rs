@@ -7,6 +7,7 @@ mod bad_input;
 mod chat;
 mod clients;
 mod crash;
+mod knowledge;
 mod privacy;
 mod sample_calls;
 mod support;

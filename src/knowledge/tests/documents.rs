@@ -179,8 +179,8 @@ fn files_are_imported() {
 
 #[test]
 fn broken_files_are_refused_by_name() {
-    let cases: [(&[u8], &str, ImportFormat, &str); 7] = [
-        (b"\xff\xfe", "a.md", ImportFormat::Markdown, "UTF-8 at byte 0"),
+    let cases: [(&[u8], &str, ImportFormat, &str); 10] = [
+        (b"\xc3(", "a.md", ImportFormat::Markdown, "UTF-8 at byte 0"),
         (b"%PDF-1.7", "a.pdf", ImportFormat::Pdf, "print it to PDF again"),
         (b"PK\x03\x04", "a.docx", ImportFormat::Docx, "no DOCX file"),
         (b"\xB0\xD7\xD3\xEB\xBA\xDA", "gbk.md", ImportFormat::Markdown, "GB18030"),
