@@ -22,6 +22,8 @@ pub const METRICS: &[(&str, &str)] = &[
     ("zhiyin_asr_partials_shed_total", "Partials dropped under load."),
     ("zhiyin_calls_open", "Calls that are open."),
     ("zhiyin_streams_open", "Open audio sockets and event streams, by kind."),
+    ("zhiyin_compat_unknown_total", "Fields, parameters and messages of other products that are not known here, by surface."),
+    ("zhiyin_compat_late_total", "Chunks of a media stream that came too late to be heard, by surface."),
     ("zhiyin_permits_refused_total", "Requests refused because the node is full, by class."),
     ("zhiyin_events_appended_total", "Durable events written."),
     ("zhiyin_event_commit_seconds", "Time from append to durable."),
