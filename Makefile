@@ -24,8 +24,8 @@ bench: build ## the figures of the README, one JSON object a line
 soak: build ## half an hour of eight calls at once: memory, lag, lost words
 	$(ZHIYIN) soak --calls 8 --minutes 30 --json
 
-models: build ## which models are here and whether they are whole
-	$(ZHIYIN) models list && $(ZHIYIN) models verify
+models: ## train the default models from the recipes (two cores: under three hours; SIZE=full: one GPU); files go to data/training
+	scripts/train_models.sh all --size $${SIZE:-small}
 
 setup: ## what the build needs; no-op where all is there
 	scripts/setup.sh
