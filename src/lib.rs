@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod conversation;
 pub mod emotion;
+pub mod eval;
 pub mod event;
 pub mod inference;
 pub mod insight;

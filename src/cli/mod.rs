@@ -10,6 +10,10 @@ mod assist;
 mod config;
 mod datasets;
 mod demo;
+mod eval;
+mod eval_compare;
+mod eval_errors;
+mod eval_print;
 mod knowledge;
 mod models;
 mod privacy;
@@ -85,6 +89,11 @@ enum Command {
     },
     /// Calls for a long time: does memory stay flat, lag bounded, every call whole?
     Soak(crate::bench::soak::SoakArguments),
+    /// Evaluation: tasks, comparisons, gate, mistakes.
+    Eval {
+        #[command(subcommand)]
+        command: eval::EvalCommand,
+    },
     /// Measure this machine: live, start, encoder, quality.
     Bench {
         #[command(subcommand)]
@@ -140,6 +149,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,
             Command::Soak(arguments) => crate::bench::soak::run(session, arguments).await,
+            Command::Eval { command } => eval::run(session, command).await,
             Command::Bench { command } => crate::bench::run(session, command).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }

@@ -1,0 +1,222 @@
+//! What the mistakes have in common: clusters of them, the training examples they lie next to, and labels that contradict
+//! each other.
+
+use serde::{Deserialize, Serialize};
+
+use super::example::{Dataset, Example, Gold};
+use super::score::Outcome;
+use super::statistics::Draws;
+
+/// A training example near a mistake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// Its label.
+    pub label: String,
+    /// Cosine, in [-1, 1].
+    pub similarity: f32,
+}
+
+/// A wrong answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// The item.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// What should have come out.
+    pub expected: String,
+    /// What came out.
+    pub got: String,
+    /// Nearest training examples, the nearest first.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Mistakes that are alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The confusions in it, the most frequent first: (expected, got, how many).
+    pub confusions: Vec<(String, String, usize)>,
+    /// The mistakes, the most typical first.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Texts that are nearly the same and labelled differently: one of the labels should probably change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The evaluated item.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// Its label.
+    pub label: String,
+    /// What the system says, and the neighbours with it.
+    pub proposed: String,
+    /// The training examples that speak for it.
+    pub evidence: Vec<Neighbour>,
+}
+
+/// Everything about the mistakes of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// Items.
+    pub items: usize,
+    /// Wrong ones.
+    pub wrong: usize,
+    /// Clusters, the largest first.
+    pub clusters: Vec<Cluster>,
+    /// Conflicts, the strongest first.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Neighbours that are shown.
+const NEIGHBOURS: usize = 3;
+/// Rounds of the clustering, at most.
+const ROUNDS: usize = 30;
+/// Cosine from which two texts say the same.
+const SAME: f32 = 0.85;
+
+/// Groups the mistakes of a task with one label by their sentence vectors (spherical k-means, k = sqrt(mistakes / 2)), and
+/// looks up their nearest training examples.
+///
+/// `vectors` and `train_vectors` have length 1 and belong to the examples in their order.
+pub fn analyse_errors(
+    dataset: &Dataset,
+    outcomes: &[Outcome],
+    vectors: &[Vec<f32>],
+    train: &Dataset,
+    train_vectors: &[Vec<f32>],
+    seed: u64,
+) -> ErrorReport {
+    let wrong: Vec<usize> = (0..outcomes.len()).filter(|i| !outcomes[*i].right).collect();
+    let mistake = |i: usize| Mistake {
+        id: outcomes[i].id.clone(),
+        text: dataset.examples[i].shown(),
+        expected: outcomes[i].expected.clone(),
+        got: outcomes[i].got.clone(),
+        neighbours: neighbours(&vectors[i], train, train_vectors),
+    };
+    let points: Vec<&[f32]> = wrong.iter().map(|i| vectors[*i].as_slice()).collect();
+    let count = ((wrong.len() as f64 / 2.0).sqrt().ceil() as usize).clamp(1, 24);
+    let mut clusters: Vec<Cluster> = spherical_k_means(&points, count, seed)
+        .into_iter()
+        .map(|members| {
+            let mistakes: Vec<Mistake> = members.into_iter().map(|m| mistake(wrong[m])).collect();
+            Cluster { confusions: confusions(&mistakes), mistakes }
+        })
+        .collect();
+    clusters.sort_by_key(|c| std::cmp::Reverse(c.mistakes.len()));
+    let conflicts = conflicts(&clusters);
+    ErrorReport { items: outcomes.len(), wrong: wrong.len(), clusters, conflicts }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// The label of an example, as one word.
+fn label_of(example: &Example) -> String {
+    match &example.gold {
+        Gold::Label(labels) => labels.join(", "),
+        Gold::Labels(labels) => labels.iter().cloned().collect::<Vec<_>>().join(", "),
+        _ => String::new(),
+    }
+}
+
+fn neighbours(vector: &[f32], train: &Dataset, train_vectors: &[Vec<f32>]) -> Vec<Neighbour> {
+    let mut near: Vec<(f32, usize)> = train_vectors.iter().enumerate().map(|(i, v)| (cosine(vector, v), i)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    near.into_iter()
+        .take(NEIGHBOURS)
+        .map(|(similarity, i)| {
+            let example = &train.examples[i];
+            Neighbour { id: example.id.clone(), text: example.shown(), label: label_of(example), similarity }
+        })
+        .collect()
+}
+
+fn confusions(mistakes: &[Mistake]) -> Vec<(String, String, usize)> {
+    let mut counts: std::collections::BTreeMap<(&str, &str), usize> = std::collections::BTreeMap::new();
+    for mistake in mistakes {
+        *counts.entry((&mistake.expected, &mistake.got)).or_default() += 1;
+    }
+    let mut all: Vec<_> = counts.into_iter().map(|((e, g), n)| (e.to_owned(), g.to_owned(), n)).collect();
+    all.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// Mistakes whose nearest training examples say nearly the same and bear the label that the system gave.
+fn conflicts(clusters: &[Cluster]) -> Vec<Conflict> {
+    let mut all: Vec<Conflict> = Vec::new();
+    for mistake in clusters.iter().flat_map(|c| &c.mistakes) {
+        let evidence: Vec<Neighbour> =
+            mistake.neighbours.iter().filter(|n| n.similarity >= SAME && n.label == mistake.got).cloned().collect();
+        let against = mistake.neighbours.iter().filter(|n| n.similarity >= SAME && n.label == mistake.expected).count();
+        if evidence.len() > against {
+            all.push(Conflict {
+                id: mistake.id.clone(),
+                text: mistake.text.clone(),
+                label: mistake.expected.clone(),
+                proposed: mistake.got.clone(),
+                evidence,
+            });
+        }
+    }
+    all.sort_by(|a, b| b.evidence[0].similarity.total_cmp(&a.evidence[0].similarity));
+    all
+}
+
+/// Clusters of unit vectors: members of each, nearest to the middle first. Starts by k-means++ (Arthur and Vassilvitskii
+/// 2007) with the seed.
+fn spherical_k_means(points: &[&[f32]], count: usize, seed: u64) -> Vec<Vec<usize>> {
+    if points.is_empty() {
+        return Vec::new();
+    }
+    let mut random = Draws::named(seed, "errors");
+    let mut centres: Vec<Vec<f32>> = vec![points[random.below(points.len())].to_vec()];
+    while centres.len() < count.min(points.len()) {
+        let far: Vec<f64> = points
+            .iter()
+            .map(|p| centres.iter().map(|c| f64::from(1.0 - cosine(p, c)).max(0.0)).fold(f64::MAX, f64::min))
+            .collect();
+        let mut left = random.unit() * far.iter().sum::<f64>();
+        let next = far.iter().position(|d| {
+            left -= d;
+            left < 0.0
+        });
+        // All points lie on a centre: there is nothing left to part.
+        let Some(next) = next else { break };
+        centres.push(points[next].to_vec());
+    }
+    let mut of: Vec<usize> = vec![usize::MAX; points.len()];
+    for _ in 0..ROUNDS {
+        let nearest: Vec<usize> = points
+            .iter()
+            .map(|p| (0..centres.len()).max_by(|a, b| cosine(p, &centres[*a]).total_cmp(&cosine(p, &centres[*b]))).unwrap_or(0))
+            .collect();
+        if nearest == of {
+            break;
+        }
+        of = nearest;
+        for (number, centre) in centres.iter_mut().enumerate() {
+            let mut sum = vec![0.0_f32; centre.len()];
+            for (point, _) in points.iter().zip(&of).filter(|(_, c)| **c == number) {
+                sum.iter_mut().zip(*point).for_each(|(s, v)| *s += v);
+            }
+            let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt();
+            if length > 0.0 {
+                *centre = sum.into_iter().map(|v| v / length).collect();
+            }
+        }
+    }
+    let mut clusters: Vec<Vec<usize>> = vec![Vec::new(); centres.len()];
+    of.iter().enumerate().for_each(|(point, cluster)| clusters[*cluster].push(point));
+    for (members, centre) in clusters.iter_mut().zip(&centres) {
+        members.sort_by(|a, b| cosine(points[*b], centre).total_cmp(&cosine(points[*a], centre)));
+    }
+    clusters.retain(|c| !c.is_empty());
+    clusters
+}

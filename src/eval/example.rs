@@ -1,0 +1,134 @@
+//! Items of a dataset: what goes in, what should come out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::conversation::{Conversation, Language, Role, TimeSpan};
+
+/// A typed stretch of a text, code points, half open.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// First code point.
+    pub start: usize,
+    /// First code point behind it.
+    pub end: usize,
+}
+
+/// What goes in.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// An utterance, or a query.
+    Text(String),
+    /// A channel of a recording, or a stretch of it.
+    Audio {
+        /// The file.
+        path: PathBuf,
+        /// The channel.
+        channel: usize,
+        /// The stretch that the reference covers; the whole channel by default.
+        span: Option<TimeSpan>,
+    },
+    /// A conversation.
+    Conversation(Box<Conversation>),
+}
+
+/// What should come out.
+#[derive(Clone, Debug)]
+pub enum Gold {
+    /// Labels, any of which is right; the first is the main one.
+    Label(Vec<String>),
+    /// Labels that hold.
+    Labels(BTreeSet<String>),
+    /// Spans.
+    Spans(BTreeSet<Span>),
+    /// A text.
+    Text(String),
+    /// Relevant documents with their relevance.
+    Relevant(BTreeMap<String, u32>),
+    /// For each turn: the name of what was asked, and the documents that answer it (none: nobody should interrupt).
+    Answers(Vec<(String, BTreeSet<String>)>),
+    /// Answers of an inspector by question: `yes`, `no`, `na`.
+    Checks(BTreeMap<String, String>),
+    /// A story of a chat: how many of its turns can be answered and how many hand-overs are due.
+    Story {
+        /// Turns that can be answered.
+        answerable: u32,
+        /// Hand-overs that are due.
+        handovers: u32,
+    },
+    /// A customer turn of a call that is read twice.
+    Chain {
+        /// Its intent.
+        intent: String,
+        /// Its emotion.
+        emotion: String,
+        /// What was said.
+        text: String,
+    },
+    /// Nothing is checked (speed).
+    None,
+}
+
+/// One item.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// Its name, unique in the dataset.
+    pub id: String,
+    /// What goes in.
+    pub input: Input,
+    /// What should come out.
+    pub gold: Gold,
+    /// Language.
+    pub language: Language,
+    /// Who speaks.
+    pub role: Role,
+    /// What it is drawn together with.
+    pub situation: String,
+    /// Values of the slices it is in.
+    pub slices: BTreeMap<String, String>,
+}
+
+impl Example {
+    /// The text that people read in reports.
+    pub fn shown(&self) -> String {
+        match &self.input {
+            Input::Text(text) => text.clone(),
+            Input::Audio { path, channel, .. } => {
+                format!("{} (channel {channel})", path.file_name().unwrap_or_default().to_string_lossy())
+            }
+            Input::Conversation(conversation) => conversation.id.clone(),
+        }
+    }
+}
+
+/// A dataset, read and checked.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Items, by id.
+    pub examples: Vec<Example>,
+    /// sha256 of the bytes it was read from.
+    pub sha256: String,
+    /// Documents of its own corpus (retrieval): id, title, text.
+    pub corpus: Vec<CorpusDocument>,
+}
+
+/// A document of a retrieval set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorpusDocument {
+    /// Its name in the relevance judgements.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Text.
+    pub text: String,
+    /// Language.
+    pub language: Language,
+    /// Tags.
+    pub tags: Vec<String>,
+}
