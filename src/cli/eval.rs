@@ -136,7 +136,8 @@ fn list(session: &Session, arguments: &TaskArguments) -> anyhow::Result<ExitCode
     let tasks = all_tasks(session, arguments)?;
     // The list is of everything unless something is asked for.
     let everything = arguments.tasks.is_empty() && arguments.profile == "fast";
-    let shown: Vec<&Task> = if everything { tasks.iter().collect() } else { select(&tasks, &arguments.tasks, &arguments.profile)? };
+    let shown: Vec<&Task> =
+        if everything { tasks.iter().collect() } else { select(&tasks, &arguments.tasks, &arguments.profile)? };
     for task in &shown {
         let here = match load(task, &places(session, &arguments.data), 1) {
             Ok(dataset) => format!("{} items", dataset.examples.len()),

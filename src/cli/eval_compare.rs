@@ -74,8 +74,7 @@ pub(super) struct GateArguments {
 }
 
 fn tasks_of(session: &Session, data: &[PathBuf], task_dir: Option<&PathBuf>) -> anyhow::Result<(Vec<Task>, TaskArguments)> {
-    let arguments =
-        TaskArguments { tasks: Vec::new(), profile: "fast".into(), data: data.to_vec(), task_dir: task_dir.cloned() };
+    let arguments = TaskArguments { tasks: Vec::new(), profile: "fast".into(), data: data.to_vec(), task_dir: task_dir.cloned() };
     Ok((all_tasks(session, &arguments)?, arguments))
 }
 
@@ -99,10 +98,7 @@ fn with_data<'a>(
 }
 
 /// Compares results with baselines by task, and corrects the p-values over all of them.
-fn compared(
-    finished: &Finished<'_>,
-    baselines: &BTreeMap<String, TaskResult>,
-) -> anyhow::Result<Vec<Comparison>> {
+fn compared(finished: &Finished<'_>, baselines: &BTreeMap<String, TaskResult>) -> anyhow::Result<Vec<Comparison>> {
     let mut all = Vec::new();
     for (task, dataset, result) in &finished.done {
         if let Some(baseline) = baselines.get(&task.id) {

@@ -124,7 +124,9 @@ pub(super) fn threshold(session: &Session, arguments: &ThresholdArguments) -> an
     let (_, dataset, result) = &finished.done[0];
     let scored = score(task, &dataset.examples, &result.predictions);
     let confidence: Option<Vec<f64>> = scored.confidence.iter().copied().collect();
-    let Some(confidence) = confidence else { anyhow::bail!("{}: the system gave no confidences; there is nothing to sweep", task.id) };
+    let Some(confidence) = confidence else {
+        anyhow::bail!("{}: the system gave no confidences; there is nothing to sweep", task.id)
+    };
     let right: Vec<bool> = scored.outcomes.iter().map(|o| o.right).collect();
     let costs = Costs { wrong: arguments.cost_wrong, abstain: arguments.cost_abstain, right: arguments.cost_right };
     let (points, best) = sweep(&confidence, &right, costs);

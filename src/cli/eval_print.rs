@@ -72,7 +72,12 @@ pub(super) fn comparisons(all: &[Comparison]) {
         let slices = comparison.slices.iter().filter(|s| s.p_bh.is_some_and(|p| p < 0.05));
         for slice in slices {
             let (n, p) = (slice.n, number(slice.p_bh));
-            println!("    slice {} = {} ({n} items): {:+.4}, p {p} (BH)", slice.slice, slice.value, slice.difference.unwrap_or(0.0));
+            println!(
+                "    slice {} = {} ({n} items): {:+.4}, p {p} (BH)",
+                slice.slice,
+                slice.value,
+                slice.difference.unwrap_or(0.0)
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use super::prediction::Prediction;
 use super::result::TaskResult;
 use super::run::{scored_again, slice_masks};
 use super::score::{Outcome, Scored, score};
-use super::statistics::{ALPHA, Bootstrap, Draws, Interval, benjamini_hochberg, holm, mcnemar_exact, mcnemar_worse, minimum_detectable_effect};
+use super::statistics::{
+    ALPHA, Bootstrap, Draws, Interval, benjamini_hochberg, holm, mcnemar_exact, mcnemar_worse, minimum_detectable_effect,
+};
 use super::task::Task;
 use super::{EvalError, Result};
 
@@ -133,7 +135,9 @@ pub fn compare(task: &Task, dataset: &Dataset, baseline: &TaskResult, candidate:
     let mut notes = Vec::new();
     let (shared, _, gone, new) = scored_again(task, dataset, baseline);
     if gone + new > 0 {
-        notes.push(format!("the baseline answered {gone} items that the data no longer has and lacks {new} that it has now; compared on the rest"));
+        notes.push(format!(
+            "the baseline answered {gone} items that the data no longer has and lacks {new} that it has now; compared on the rest"
+        ));
     }
     let (shared, now, _, missing) = scored_again(task, &shared, candidate);
     if missing > 0 {
@@ -278,7 +282,8 @@ fn flips(before: &Statistic, now: &Statistic) -> Option<(u64, u64)> {
 
 /// Corrects the p-values of everything that is looked at together, and fills in the verdicts.
 pub fn adjust(comparisons: &mut [Comparison]) {
-    let mut all: Vec<&mut MetricComparison> = comparisons.iter_mut().flat_map(|c| &mut c.metrics).filter(|m| m.p_value.is_some()).collect();
+    let mut all: Vec<&mut MetricComparison> =
+        comparisons.iter_mut().flat_map(|c| &mut c.metrics).filter(|m| m.p_value.is_some()).collect();
     let raw: Vec<f64> = all.iter().filter_map(|m| m.p_value).collect();
     let (strict, mild) = (holm(&raw), benjamini_hochberg(&raw));
     for (place, metric) in all.iter_mut().enumerate() {

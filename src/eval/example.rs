@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Conversation, Language, Role, TimeSpan};
 
+/// A conversation of so few turns is shown as a whole, a longer one by its name.
+const SHOWN_TURNS: usize = 12;
+
 /// A typed stretch of a text, code points, half open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +104,9 @@ impl Example {
             Input::Text(text) => text.clone(),
             Input::Audio { path, channel, .. } => {
                 format!("{} (channel {channel})", path.file_name().unwrap_or_default().to_string_lossy())
+            }
+            Input::Conversation(conversation) if conversation.turns.len() <= SHOWN_TURNS => {
+                conversation.turns.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join("\n")
             }
             Input::Conversation(conversation) => conversation.id.clone(),
         }

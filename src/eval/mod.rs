@@ -53,10 +53,8 @@ pub use report::{ReportEntry, html};
 pub use result::{MetricResult, SliceResult, TaskResult};
 pub use run::{RunOptions, run_task, scored_again};
 pub use score::{Outcome, Scored, score};
-pub use system::{BuiltIn, ModelRef, Recorded, Served, System, SystemIdentity, by_turn, Heard};
-pub use task::{
-    DatasetSpec, Kind, MetricSpec, PROFILES, QuestionSpec, RunSpec, STAGES, Task, load_tasks, select,
-};
+pub use system::{BuiltIn, Heard, ModelRef, Recorded, Served, System, SystemIdentity, by_turn};
+pub use task::{DatasetSpec, Kind, MetricSpec, PROFILES, QuestionSpec, RunSpec, STAGES, Task, load_tasks, select};
 pub use threshold::{Costs, ThresholdPoint, sweep};
 
 #[cfg(test)]

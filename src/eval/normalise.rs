@@ -43,7 +43,13 @@ impl Normaliser {
         let kept: String = chars
             .iter()
             .enumerate()
-            .map(|(i, c)| if c.is_alphanumeric() || (*c == '\'' && inside(i)) || (*c == '.' && between_digits(&chars, i)) { *c } else { ' ' })
+            .map(|(i, c)| {
+                if c.is_alphanumeric() || (*c == '\'' && inside(i)) || (*c == '.' && between_digits(&chars, i)) {
+                    *c
+                } else {
+                    ' '
+                }
+            })
             .collect();
         kept.split_whitespace().collect::<Vec<_>>().join(" ")
     }

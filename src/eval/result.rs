@@ -89,7 +89,14 @@ impl TaskResult {
         let timed_first = task.metrics.first().is_some_and(|m| MetricDef::of(&m.name).is_some_and(|d| d.timed));
         let slices = if timed_first { &[][..] } else { &self.slices[..] };
         let value = serde_json::json!([
-            self.task, self.version, self.receipt.dataset_sha256, self.receipt.seed, self.receipt.draws, metrics, slices, timeless
+            self.task,
+            self.version,
+            self.receipt.dataset_sha256,
+            self.receipt.seed,
+            self.receipt.draws,
+            metrics,
+            slices,
+            timeless
         ]);
         super::dataset::source_hex(&Sha256::digest(value.to_string().as_bytes()))
     }
@@ -124,9 +131,7 @@ impl TaskResult {
         std::fs::create_dir_all(folder).map_err(|e| EvalError::file(folder, e))?;
         let path = folder.join(format!("{}.json", self.task.replace('/', ".")));
         let part = path.with_extension("part");
-        std::fs::write(&part, self.to_json()?)
-            .and_then(|()| std::fs::rename(&part, &path))
-            .map_err(|e| EvalError::file(&path, e))
+        std::fs::write(&part, self.to_json()?).and_then(|()| std::fs::rename(&part, &path)).map_err(|e| EvalError::file(&path, e))
     }
 
     /// Reads one result.
@@ -146,7 +151,8 @@ impl TaskResult {
         let mut files = vec![path.to_owned()];
         if path.is_dir() {
             let entries = std::fs::read_dir(path).map_err(|e| EvalError::file(path, e))?;
-            files = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+            files =
+                entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
             files.sort();
         }
         let mut all = BTreeMap::new();

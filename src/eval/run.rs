@@ -44,8 +44,8 @@ pub fn run_task(
     let started = Instant::now();
     let predictions = system.predict(task, dataset, progress)?;
     let took_s = (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0;
-    let aligned = predictions.len() == dataset.examples.len()
-        && predictions.iter().zip(&dataset.examples).all(|(p, e)| p.id == e.id);
+    let aligned =
+        predictions.len() == dataset.examples.len() && predictions.iter().zip(&dataset.examples).all(|(p, e)| p.id == e.id);
     if !aligned {
         let problem = format!("{} answers to {} items, or in another order", predictions.len(), dataset.examples.len());
         return Err(EvalError::Stage { task: task.id.clone(), problem });
@@ -134,7 +134,8 @@ pub(super) fn slice_masks(slice: &str, scored: &Scored) -> Vec<(String, Vec<bool
     let mut values: Vec<(&str, usize)> = counts.into_iter().collect();
     values.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let shown: Vec<&str> = values.iter().take(SLICE_VALUES).map(|(v, _)| *v).collect();
-    let mask = |fits: &dyn Fn(&str) -> bool| scored.slices.iter().map(|s| s.get(slice).is_some_and(|v| fits(v))).collect::<Vec<bool>>();
+    let mask =
+        |fits: &dyn Fn(&str) -> bool| scored.slices.iter().map(|s| s.get(slice).is_some_and(|v| fits(v))).collect::<Vec<bool>>();
     let mut all: Vec<(String, Vec<bool>)> = shown.iter().map(|v| ((*v).to_owned(), mask(&|x| x == *v))).collect();
     if values.len() > SLICE_VALUES {
         all.push(("(other)".to_owned(), mask(&|x| !shown.contains(&x))));

@@ -25,7 +25,8 @@ pub(super) fn ranking(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mu
         };
         sheet.push(example, outcome, prediction.confidence);
     }
-    let mean = |of: &dyn Fn(&[String], &BTreeMap<String, u32>) -> f64| Statistic::mean(rows.iter().map(|(d, r)| of(d, r)).collect());
+    let mean =
+        |of: &dyn Fn(&[String], &BTreeMap<String, u32>) -> f64| Statistic::mean(rows.iter().map(|(d, r)| of(d, r)).collect());
     let statistic = |metric: &MetricSpec| match metric.name.as_str() {
         "mrr_at_10" => mean(&|d, r| reciprocal_rank(d, r, 10)),
         "recall_at_1" => mean(&|d, r| recall(d, r, 1)),
@@ -47,18 +48,21 @@ pub(super) fn suggestions(task: &Task, pairs: &[(&Example, &Prediction)], sheet:
         let shown = prediction.suggested.as_deref().unwrap_or(&[]);
         let mut asked: BTreeMap<&str, &BTreeSet<String>> = BTreeMap::new();
         let mut by_turn: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        let customer: Vec<(&str, &BTreeSet<String>)> =
-            answered_turns(conversation, turns).into_iter().map(|(turn, subject, documents)| {
+        let customer: Vec<(&str, &BTreeSet<String>)> = answered_turns(conversation, turns)
+            .into_iter()
+            .map(|(turn, subject, documents)| {
                 if !documents.is_empty() {
                     asked.insert(subject, documents);
                 }
                 (turn, documents)
-            }).collect();
+            })
+            .collect();
         for (place, (turn, _)) in customer.iter().enumerate() {
             let recent = customer[place.saturating_sub(STILL_ASKED)..=place].iter();
             by_turn.insert(turn, recent.flat_map(|(_, d)| d.iter().map(String::as_str)).collect());
         }
-        let is_right = |(turn, document): &(String, String)| by_turn.get(turn.as_str()).is_some_and(|d| d.contains(document.as_str()));
+        let is_right =
+            |(turn, document): &(String, String)| by_turn.get(turn.as_str()).is_some_and(|d| d.contains(document.as_str()));
         let right = shown.iter().filter(|s| is_right(s)).count();
         let answered = asked.values().filter(|documents| shown.iter().any(|s| is_right(s) && documents.contains(&s.1))).count();
         let end_ms = conversation.duration_ms.or_else(|| conversation.turns.last().and_then(|t| t.end_ms)).unwrap_or(0);
@@ -90,7 +94,10 @@ fn answered_turns<'a>(
     gold: &'a [(String, BTreeSet<String>)],
 ) -> Vec<(&'a str, &'a str, &'a BTreeSet<String>)> {
     let customer = conversation.turns.iter().filter(|t| t.role == crate::conversation::Role::Customer);
-    customer.zip(gold).map(|(turn, (subject, documents))| (turn.id.as_deref().unwrap_or(""), subject.as_str(), documents)).collect()
+    customer
+        .zip(gold)
+        .map(|(turn, (subject, documents))| (turn.id.as_deref().unwrap_or(""), subject.as_str(), documents))
+        .collect()
 }
 
 pub(super) fn checks(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut Sheet) -> Vec<Statistic> {
@@ -119,8 +126,10 @@ pub(super) fn checks(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut
             }
         }
     }
-    let sums: Vec<(f64, f64, f64)> =
-        counts.iter().map(|row| row.first().map_or((0.0, 0.0, 0.0), |c| (f64::from(c.1), f64::from(c.2), f64::from(c.3)))).collect();
+    let sums: Vec<(f64, f64, f64)> = counts
+        .iter()
+        .map(|row| row.first().map_or((0.0, 0.0, 0.0), |c| (f64::from(c.1), f64::from(c.2), f64::from(c.3))))
+        .collect();
     let statistic = |metric: &MetricSpec| match (metric.name.as_str(), metric.aggregation()) {
         ("kappa", _) => Statistic::Kappa { group: group.clone(), gold: gold.clone(), predicted: got.clone() },
         ("score_error", _) => Statistic::Ratio {
@@ -135,10 +144,8 @@ pub(super) fn checks(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut
 
 /// 100 times the share of the answered questions without a violation; 100 if none was answered.
 fn points(questions: &[&super::task::QuestionSpec], answers: &BTreeMap<String, String>) -> f64 {
-    let answered: Vec<bool> = questions
-        .iter()
-        .filter_map(|q| answers.get(&q.id).filter(|a| *a != "na").map(|a| *a != q.violation))
-        .collect();
+    let answered: Vec<bool> =
+        questions.iter().filter_map(|q| answers.get(&q.id).filter(|a| *a != "na").map(|a| *a != q.violation)).collect();
     if answered.is_empty() {
         return 100.0;
     }

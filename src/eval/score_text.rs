@@ -40,15 +40,10 @@ pub(super) fn text(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut S
             timing: prediction.timing.unwrap_or_default(),
         });
         let right = if exactly { reference.trim() == got.trim() } else { a == b };
-        sheet.push(
-            example,
-            Outcome { id: example.id.clone(), expected: reference.clone(), got, right },
-            prediction.confidence,
-        );
+        sheet.push(example, Outcome { id: example.id.clone(), expected: reference.clone(), got, right }, prediction.confidence);
     }
-    let times = |of: fn(&Timing) -> Option<f64>, share: f64| {
-        Statistic::quantile(compared.iter().map(|c| of(&c.timing)).collect(), share)
-    };
+    let times =
+        |of: fn(&Timing) -> Option<f64>, share: f64| Statistic::quantile(compared.iter().map(|c| of(&c.timing)).collect(), share);
     let statistic = |metric: &MetricSpec| match metric.name.as_str() {
         "cer" => ratio(&compared, |c| c.characters.errors() as f64, |c| c.characters.reference as f64),
         "wer" => ratio(&compared, |c| c.words.errors() as f64, |c| c.words.reference as f64),
@@ -57,9 +52,7 @@ pub(super) fn text(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut S
         "time_to_final_p50_ms" => times(|t| t.time_to_final_ms, 0.5),
         "time_to_final_p95_ms" => times(|t| t.time_to_final_ms, 0.95),
         "first_partial_p50_ms" => times(|t| t.first_partial_ms, 0.5),
-        "partial_churn" => {
-            ratio(&compared, |c| c.timing.churn.unwrap_or(0.0), |c| yes(c.timing.churn.is_some()))
-        }
+        "partial_churn" => ratio(&compared, |c| c.timing.churn.unwrap_or(0.0), |c| yes(c.timing.churn.is_some())),
         _ => Statistic::mean(sheet.outcomes.iter().map(|o| yes(o.right)).collect()),
     };
     task.metrics.iter().map(statistic).collect()

@@ -309,7 +309,10 @@ impl Task {
             }
             if !def.aggregations.contains(&metric.aggregation()) {
                 let known = def.aggregations.join(", ");
-                found.push((line, format!("metric \"{}\": aggregation \"{}\": known are {known}", def.name, metric.aggregation())));
+                found.push((
+                    line,
+                    format!("metric \"{}\": aggregation \"{}\": known are {known}", def.name, metric.aggregation()),
+                ));
             }
             if metric.direction.is_some_and(|d| d != def.direction) {
                 found.push((line, format!("metric \"{}\": direction is {:?}", def.name, def.direction).to_lowercase()));

@@ -8,6 +8,7 @@ mod chat;
 mod clients;
 mod crash;
 mod knowledge;
+mod evaluation;
 mod privacy;
 mod sample_calls;
 mod support;

@@ -136,7 +136,9 @@ fn whole(
         Gold::Checks(judgements.scorecard.into_iter().filter(|(id, _)| asked(id)).collect())
     } else {
         let customer = conversation.turns.iter().zip(&judgements.turns).filter(|(t, _)| t.role == Role::Customer);
-        Gold::Answers(customer.map(|(_, judged)| answers.map_or_else(Default::default, |a| a.of(&judged.intents, language))).collect())
+        Gold::Answers(
+            customer.map(|(_, judged)| answers.map_or_else(Default::default, |a| a.of(&judged.intents, language))).collect(),
+        )
     };
     let slices = head_slices(&conversation, language);
     Example {

@@ -99,5 +99,13 @@ fn example(task: &Task, id: String, input: Input, text: String, speaker: Option<
         ("length".to_owned(), super::length_slice(&text).to_owned()),
     ]);
     slices.extend(speaker.clone().map(|s| ("speaker".to_owned(), s)));
-    Example { situation: speaker.unwrap_or_else(|| id.clone()), id, input, gold: Gold::Text(text), language, role: Role::Unknown, slices }
+    Example {
+        situation: speaker.unwrap_or_else(|| id.clone()),
+        id,
+        input,
+        gold: Gold::Text(text),
+        language,
+        role: Role::Unknown,
+        slices,
+    }
 }

@@ -6,6 +6,7 @@ mod faq;
 mod kaldi;
 mod labels;
 mod pairs;
+mod personal;
 mod rasa;
 pub mod records;
 mod samples;
@@ -36,6 +37,7 @@ pub const ADAPTERS: &[(&str, &str)] = &[
     ("samples", "sample calls: folder of recordings with their written turns"),
     ("faq", "the project's questions and answers: folder with entries.jsonl and queries.jsonl"),
     ("stories", "stories of the chat: folder of files, one item each"),
+    ("personal", "the project's exchanges with marked personal data (JSON lines)"),
     ("records", "JSON list, JSON lines, CSV or TSV with named columns (Hugging Face style)"),
     ("rasa", "Rasa NLU training data (YAML)"),
     ("beir", "BEIR folder: corpus.jsonl, queries.jsonl, qrels/<split>.tsv"),
@@ -58,6 +60,7 @@ pub fn load(task: &Task, places: &DataPlaces, seed: u64) -> Result<Dataset> {
         "samples" => samples::load(task, &source)?,
         "faq" => faq::load(task, &source)?,
         "stories" => conversations::load_stories(task, &source)?,
+        "personal" => personal::load(task, &source)?,
         "rasa" => rasa::load(task, &source)?,
         "beir" => beir::load(task, &source)?,
         "trec" => trec::load(task, &source)?,

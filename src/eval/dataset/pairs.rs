@@ -34,8 +34,9 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
             if words.starts_with('#') {
                 continue;
             }
-            let (spoken, written) =
-                words.split_once("=>").ok_or_else(|| EvalError::line(&file, line, "no \"=>\" between the spoken and the written form"))?;
+            let (spoken, written) = words
+                .split_once("=>")
+                .ok_or_else(|| EvalError::line(&file, line, "no \"=>\" between the spoken and the written form"))?;
             let spoken = spoken.trim().to_owned();
             // Public lists hold a case "nothing is nothing".
             if spoken.is_empty() {

@@ -50,9 +50,10 @@ pub fn parse_rasa(file: &str, text: &str) -> Result<Vec<RasaExample>> {
         }
         if in_examples && indent > block_indent {
             if let Some(intent) = &intent {
-                let words = words.strip_prefix("- ").or(words.strip_prefix('-')).ok_or_else(|| {
-                    EvalError::line(file, number, "an example begins with \"- \"")
-                })?;
+                let words = words
+                    .strip_prefix("- ")
+                    .or(words.strip_prefix('-'))
+                    .ok_or_else(|| EvalError::line(file, number, "an example begins with \"- \""))?;
                 let (text, spans) = parse_marks(words.trim()).map_err(|problem| EvalError::line(file, number, problem))?;
                 if text.trim().is_empty() {
                     return Err(EvalError::line(file, number, "an example without words"));

@@ -50,8 +50,7 @@ fn json_lines(file: &str, text: &str) -> Result<Vec<Record>> {
 }
 
 fn json_list(file: &str, text: &str) -> Result<Vec<Record>> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|e| EvalError::line(file, e.line(), format!("is no JSON: {e}")))?;
+    let value: Value = serde_json::from_str(text).map_err(|e| EvalError::line(file, e.line(), format!("is no JSON: {e}")))?;
     let list = match value {
         Value::Array(list) => list,
         // Hugging Face exports wrap the list.
@@ -139,16 +138,11 @@ fn example(task: &Task, file: &str, record: &Record) -> Result<Option<Example>> 
     let text = record.text(&field("text")).ok_or_else(|| missing("text"))?;
     let Some(gold) = gold(task, file, record, &field, &missing, &text)? else { return Ok(None) };
     let id = record.text(&field("id")).unwrap_or_else(|| record.line.to_string());
-    let language = record
-        .text(&field("language"))
-        .and_then(|tag| Language::from_tag(&tag))
-        .unwrap_or_else(|| Language::of_text(&text));
+    let language =
+        record.text(&field("language")).and_then(|tag| Language::from_tag(&tag)).unwrap_or_else(|| Language::of_text(&text));
     let role = record.text(&field("role")).and_then(|r| Role::from_name(&r)).unwrap_or_default();
-    let mut slices: BTreeMap<String, String> = task
-        .slices
-        .iter()
-        .filter_map(|slice| record.text(&field(slice)).map(|value| (slice.clone(), value)))
-        .collect();
+    let mut slices: BTreeMap<String, String> =
+        task.slices.iter().filter_map(|slice| record.text(&field(slice)).map(|value| (slice.clone(), value))).collect();
     slices.insert("language".into(), language.name().into());
     slices.insert("length".into(), length_slice(&text).into());
     if let Gold::Label(labels) = &gold {

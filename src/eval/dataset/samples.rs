@@ -45,7 +45,8 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
     let mut examples = Vec::new();
     for path in source.list(&task.dataset.path)?.into_iter().filter(|f| f.ends_with(".json")) {
         let file = source.name(&path);
-        let call: Call = serde_json::from_str(&source.text(&path)?).map_err(|e| EvalError::line(&file, e.line(), e.to_string()))?;
+        let call: Call =
+            serde_json::from_str(&source.text(&path)?).map_err(|e| EvalError::line(&file, e.line(), e.to_string()))?;
         if !task.languages.contains(&call.language) {
             continue;
         }
@@ -58,7 +59,10 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
                 _ if role != Role::Customer => continue,
                 _ => {
                     let (intent, emotion) = judged.get(&(call.id.clone(), number)).cloned().ok_or_else(|| {
-                        source.fail(&task.dataset.fields["judgements"], format!("call {} has no judgement of turn {number}", call.id))
+                        source.fail(
+                            &task.dataset.fields["judgements"],
+                            format!("call {} has no judgement of turn {number}", call.id),
+                        )
                     })?;
                     Gold::Chain { intent, emotion, text: turn.text.clone() }
                 }

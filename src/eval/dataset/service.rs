@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::records::numbered_lines;
 use super::source::Source;
 use super::{expect_kind, length_slice};
-use super::records::numbered_lines;
 use crate::conversation::{Language, Role};
 use crate::eval::example::{Dataset, Example, Gold, Input, Span};
 use crate::eval::task::{Kind, Task};
@@ -58,7 +58,15 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
         if let Gold::Label(labels) = &gold {
             slices.extend(labels.first().map(|l| ("label".to_owned(), l.clone())));
         }
-        examples.push(Example { id: row.id, input: Input::Text(row.text), gold, language, role, situation: row.situation, slices });
+        examples.push(Example {
+            id: row.id,
+            input: Input::Text(row.text),
+            gold,
+            language,
+            role,
+            situation: row.situation,
+            slices,
+        });
     }
     Ok(Dataset { examples, sha256: String::new(), corpus: Vec::new() })
 }
@@ -69,7 +77,10 @@ fn check_entities(file: &str, line: usize, row: &Row) -> Result<()> {
     for entity in &row.entities {
         let words: Option<String> = chars.get(entity.start..entity.end).map(|c| c.iter().collect());
         if words.as_deref() != Some(&entity.text) {
-            let problem = format!("id \"{}\": entity {} at {} to {} is not what stands there", row.id, entity.kind, entity.start, entity.end);
+            let problem = format!(
+                "id \"{}\": entity {} at {} to {} is not what stands there",
+                row.id, entity.kind, entity.start, entity.end
+            );
             return Err(EvalError::line(file, line, problem));
         }
     }

@@ -32,7 +32,8 @@ impl<'a> TarEntries<'a> {
             let length = octal(&header[124..136]).ok_or_else(|| format!("no length in the header at byte {}", self.at))?;
             let start = self.at + BLOCK;
             let end = usize::try_from(length).ok().and_then(|l| start.checked_add(l)).unwrap_or(usize::MAX);
-            let content = self.bytes.get(start..end).ok_or_else(|| format!("the archive ends within a file, at byte {}", self.at))?;
+            let content =
+                self.bytes.get(start..end).ok_or_else(|| format!("the archive ends within a file, at byte {}", self.at))?;
             self.at = end.div_ceil(BLOCK) * BLOCK;
             match header[156] {
                 b'L' => self.long_name = Some(until_zero(content)),

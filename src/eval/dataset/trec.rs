@@ -34,8 +34,7 @@ pub fn parse_qrels(file: &str, text: &str) -> Result<Judged> {
             let problem = format!("judgements have 4 columns (query 0 document relevance), here are {}", parts.len());
             return Err(EvalError::line(file, line, problem));
         };
-        let score: i64 =
-            score.parse().map_err(|_| EvalError::line(file, line, format!("\"{score}\" is no relevance")))?;
+        let score: i64 = score.parse().map_err(|_| EvalError::line(file, line, format!("\"{score}\" is no relevance")))?;
         add(&mut judged, file, line, query, document, score)?;
     }
     Ok(judged)
@@ -54,5 +53,9 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
             words.split_once('\t').ok_or_else(|| EvalError::line(&file, line, "no tab between the query's id and its text"))?;
         queries.insert(id.to_owned(), text.to_owned());
     }
-    Ok(Dataset { examples: beir::examples(&source.name(path), judged, &queries, None)?, sha256: String::new(), corpus: Vec::new() })
+    Ok(Dataset {
+        examples: beir::examples(&source.name(path), judged, &queries, None)?,
+        sha256: String::new(),
+        corpus: Vec::new(),
+    })
 }

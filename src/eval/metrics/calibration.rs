@@ -67,13 +67,7 @@ pub(super) fn risk_area(confidence: &[f64], right: &[bool], order: &[u32], weigh
     (!points.is_empty()).then_some(area)
 }
 
-pub(super) fn coverage_at_risk(
-    confidence: &[f64],
-    right: &[bool],
-    order: &[u32],
-    weights: &[u32],
-    risk: f64,
-) -> Option<f64> {
+pub(super) fn coverage_at_risk(confidence: &[f64], right: &[bool], order: &[u32], weights: &[u32], risk: f64) -> Option<f64> {
     let points = risk_curve(confidence, right, order, weights);
     let fits = points.iter().filter(|(_, r)| *r <= risk).map(|(coverage, _)| *coverage);
     (!points.is_empty()).then(|| fits.fold(0.0, f64::max))

@@ -56,7 +56,7 @@ const fn timed(name: &'static str, kinds: &'static [Kind], direction: Direction,
 }
 
 use Direction::{Higher, Lower};
-use Kind::{Chain, Checks, Label, Labels, Ranking, Speed, Spans, Stories, Suggestions, Text};
+use Kind::{Chain, Checks, Label, Labels, Ranking, Spans, Speed, Stories, Suggestions, Text};
 
 /// Every metric, with what it means.
 pub const METRICS: &[MetricDef] = &[
@@ -70,10 +70,22 @@ pub const METRICS: &[MetricDef] = &[
     metric("aurc", &[Label], &["mean"], Lower, "area under the risk-coverage curve"),
     metric("coverage_at_5_risk", &[Label], &["mean"], Higher, "share that can be answered, most confident first, at 5 % errors"),
     metric("oos_auroc", &[Label], &["mean"], Higher, "how well out-of-scope texts are told from the others (area under the ROC)"),
-    metric("cer", &[Text, Chain], &["micro"], Lower, "character error rate after normalisation: edits over characters of the reference"),
+    metric(
+        "cer",
+        &[Text, Chain],
+        &["micro"],
+        Lower,
+        "character error rate after normalisation: edits over characters of the reference",
+    ),
     metric("wer", &[Text], &["micro"], Lower, "word error rate after normalisation; a Chinese character counts as a word"),
     metric("keyword_recall", &[Text], &["micro"], Higher, "share of the keywords of the references that were recognised"),
-    metric("invented_words", &[Text], &["micro"], Lower, "inserted words over words of the references; sounds without speech included"),
+    metric(
+        "invented_words",
+        &[Text],
+        &["micro"],
+        Lower,
+        "inserted words over words of the references; sounds without speech included",
+    ),
     metric("ndcg_at_10", &[Ranking], &["mean"], Higher, "normalised discounted cumulative gain of the first 10"),
     metric("mrr_at_10", &[Ranking], &["mean"], Higher, "reciprocal rank of the first right document among 10"),
     metric("recall_at_1", &[Ranking], &["mean"], Higher, "share of the right documents at the first place"),
@@ -82,7 +94,13 @@ pub const METRICS: &[MetricDef] = &[
     metric("precision_at_k", &[Suggestions], &["micro"], Higher, "share of the suggested documents that answer what was asked"),
     metric("coverage", &[Suggestions], &["micro"], Higher, "share of the answerable questions that got a right suggestion"),
     metric("interruptions_per_min", &[Suggestions], &["micro"], Lower, "wrong suggestions a minute of conversation"),
-    metric("score_error", &[Checks], &["mean"], Lower, "mean distance of a conversation's score from the score by the authors' answers, of 100 points"),
+    metric(
+        "score_error",
+        &[Checks],
+        &["mean"],
+        Lower,
+        "mean distance of a conversation's score from the score by the authors' answers, of 100 points",
+    ),
     metric("pass_rate", &[Stories], &["mean"], Higher, "share of stories that went as written, every turn"),
     metric("answer_precision", &[Stories], &["micro"], Higher, "share of given answers that were right"),
     metric("answer_coverage", &[Stories], &["micro"], Higher, "share of answerable turns that were answered"),

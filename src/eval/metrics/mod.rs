@@ -13,9 +13,9 @@ mod ranking;
 mod statistic;
 
 pub use agreement::kappa;
+pub use calibration::{BINS, Reliability, reliability, risk_curve};
 pub use catalogue::{Direction, METRICS, MetricDef};
 pub use classes::{ClassCounts, Count};
 pub use edit::{EditCounts, edits};
 pub use ranking::{ndcg, recall, reciprocal_rank};
 pub use statistic::Statistic;
-pub use calibration::{BINS, Reliability, reliability, risk_curve};

@@ -28,4 +28,3 @@ pub fn recall(ranking: &[String], relevant: &BTreeMap<String, u32>, k: usize) ->
     let found = ranking.iter().take(k).filter(|d| gain(relevant, d) > 0.0).count();
     if all > 0 { found as f64 / all as f64 } else { 0.0 }
 }
-

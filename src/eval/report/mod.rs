@@ -63,7 +63,9 @@ pub fn html(title: &str, entries: &[ReportEntry<'_>], missing: &[String]) -> Str
 }
 
 fn overview(page: &mut String, entries: &[ReportEntry<'_>]) {
-    page.push_str("<table><tr><th>task</th><th>items</th><th>metric</th><th>value</th><th>95 % interval</th><th>against baseline</th></tr>");
+    page.push_str(
+        "<table><tr><th>task</th><th>items</th><th>metric</th><th>value</th><th>95 % interval</th><th>against baseline</th></tr>",
+    );
     for entry in entries {
         let Some(metric) = entry.result.metrics.first() else { continue };
         let against = entry.comparison.and_then(|c| c.metrics.first()).map_or_else(String::new, difference_cell);
@@ -123,7 +125,10 @@ fn section(page: &mut String, entry: &ReportEntry<'_>) {
 fn metrics_table(page: &mut String, entry: &ReportEntry<'_>) {
     page.push_str("<table><tr><th>metric</th><th>value</th><th>95 % interval</th><th>detectable</th><th>target</th><th>against baseline</th></tr>");
     for metric in &entry.result.metrics {
-        let against = entry.comparison.and_then(|c| c.metrics.iter().find(|m| m.key == metric.key)).map_or_else(String::new, difference_cell);
+        let against = entry
+            .comparison
+            .and_then(|c| c.metrics.iter().find(|m| m.key == metric.key))
+            .map_or_else(String::new, difference_cell);
         let _ = write!(
             page,
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{against}</td></tr>",
@@ -173,8 +178,10 @@ fn draw(page: &mut String, entry: &ReportEntry<'_>, scored: &Scored, predictions
 }
 
 fn changed_table(page: &mut String, changed: &[Changed]) {
-    let (broke, mended) =
-        (changed.iter().filter(|c| c.was_right && !c.is_right).count(), changed.iter().filter(|c| !c.was_right && c.is_right).count());
+    let (broke, mended) = (
+        changed.iter().filter(|c| c.was_right && !c.is_right).count(),
+        changed.iter().filter(|c| !c.was_right && c.is_right).count(),
+    );
     let _ = write!(
         page,
         "<details{}><summary>{} answers changed: {broke} broke, {mended} mended</summary><table><tr><th></th><th>text</th><th>expected</th><th>before</th><th>now</th></tr>",
@@ -199,7 +206,11 @@ fn changed_table(page: &mut String, changed: &[Changed]) {
     }
     page.push_str("</table>");
     if changed.len() > EXAMPLES {
-        let _ = write!(page, "<p class=\"note\">and {} more; all of them are in the JSON of the comparison</p>", changed.len() - EXAMPLES);
+        let _ = write!(
+            page,
+            "<p class=\"note\">and {} more; all of them are in the JSON of the comparison</p>",
+            changed.len() - EXAMPLES
+        );
     }
     page.push_str("</details>");
 }
@@ -209,7 +220,11 @@ fn wrong_table(page: &mut String, scored: &Scored, dataset: &Dataset) {
     if wrong.is_empty() {
         return;
     }
-    let _ = write!(page, "<details><summary>{} items are not right</summary><table><tr><th>item</th><th>text</th><th>expected</th><th>got</th></tr>", wrong.len());
+    let _ = write!(
+        page,
+        "<details><summary>{} items are not right</summary><table><tr><th>item</th><th>text</th><th>expected</th><th>got</th></tr>",
+        wrong.len()
+    );
     for outcome in wrong.iter().take(EXAMPLES) {
         let base = outcome.id.split('#').next().unwrap_or(&outcome.id);
         let text = dataset.examples.iter().find(|e| e.id == base).map(super::example::Example::shown).unwrap_or_default();

@@ -35,9 +35,21 @@ impl Square {
             let share = f64::from(tick) / 4.0;
             let (x, y) = (MARGIN + share * SIDE, 8.0 + (1.0 - share) * SIDE);
             let _ = write!(body, "<text x=\"{x:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{share}</text>", SIDE + 22.0);
-            let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{:.2}</text>", MARGIN - 4.0, y + 4.0, share * y_max);
+            let _ = write!(
+                body,
+                "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{:.2}</text>",
+                MARGIN - 4.0,
+                y + 4.0,
+                share * y_max
+            );
         }
-        let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>", MARGIN + SIDE / 2.0, SIDE + 38.0, escape(x_label));
+        let _ = write!(
+            body,
+            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
+            MARGIN + SIDE / 2.0,
+            SIDE + 38.0,
+            escape(x_label)
+        );
         let _ = write!(body, "<text x=\"{:.0}\" y=\"20\">{}</text>", MARGIN + 6.0, escape(y_label));
         Self { body }
     }
@@ -121,7 +133,8 @@ pub(super) fn confusion(outcomes: &[Outcome]) -> String {
     let mut body = String::new();
     for (row, expected) in labels.iter().enumerate() {
         let y = top + row as f64 * cell;
-        let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>", left - 6.0, y + 16.0, escape(expected));
+        let _ =
+            write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>", left - 6.0, y + 16.0, escape(expected));
         let x = left + row as f64 * cell + 15.0;
         let _ = write!(body, "<text transform=\"translate({x:.0} {:.0}) rotate(-60)\">{}</text>", top - 8.0, escape(expected));
         let total: usize = cells.iter().filter(|((e, _), _)| e == expected).map(|(_, n)| n).sum();
@@ -152,19 +165,44 @@ pub(super) fn confusion(outcomes: &[Outcome]) -> String {
 /// Values of a slice with their intervals.
 pub(super) fn slice_bars(slice: &str, metric: &str, bars: &[&SliceResult]) -> String {
     let (row, left, width) = (18.0, 170.0, 220.0);
-    let most = bars.iter().filter_map(|b| b.interval.map(|i| i.high).or(b.metric)).fold(1e-9, f64::max).max(if bars.iter().all(|b| b.metric.is_none_or(|m| m <= 1.0)) { 1.0 } else { 0.0 });
+    let most = bars
+        .iter()
+        .filter_map(|b| b.interval.map(|i| i.high).or(b.metric))
+        .fold(1e-9, f64::max)
+        .max(if bars.iter().all(|b| b.metric.is_none_or(|m| m <= 1.0)) { 1.0 } else { 0.0 });
     let mut body = String::new();
     for (number, bar) in bars.iter().enumerate() {
         let y = 6.0 + number as f64 * row;
         let x = |v: f64| left + (v / most).clamp(0.0, 1.0) * width;
-        let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{} ({})</text>", left - 6.0, y + 12.0, escape(&bar.value), bar.n);
+        let _ = write!(
+            body,
+            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{} ({})</text>",
+            left - 6.0,
+            y + 12.0,
+            escape(&bar.value),
+            bar.n
+        );
         let Some(value) = bar.metric else { continue };
-        let _ = write!(body, "<rect x=\"{left}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"13\" fill=\"#2f6fdf\" fill-opacity=\".55\"/>", x(value) - left);
+        let _ = write!(
+            body,
+            "<rect x=\"{left}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"13\" fill=\"#2f6fdf\" fill-opacity=\".55\"/>",
+            x(value) - left
+        );
         if let Some(interval) = bar.interval {
             let middle = y + 6.5;
-            let _ = write!(body, "<path d=\"M{:.1} {middle:.1}H{:.1}\" stroke=\"#1c2430\" stroke-width=\"1.5\"/>", x(interval.low), x(interval.high));
+            let _ = write!(
+                body,
+                "<path d=\"M{:.1} {middle:.1}H{:.1}\" stroke=\"#1c2430\" stroke-width=\"1.5\"/>",
+                x(interval.low),
+                x(interval.high)
+            );
         }
         let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\">{value:.3}</text>", left + width + 6.0, y + 12.0);
     }
-    figure(&format!("{metric} by {slice}, with 95 % intervals (items)"), left + width + 60.0, 14.0 + bars.len() as f64 * row, &body)
+    figure(
+        &format!("{metric} by {slice}, with 95 % intervals (items)"),
+        left + width + 60.0,
+        14.0 + bars.len() as f64 * row,
+        &body,
+    )
 }

@@ -79,8 +79,7 @@ impl Bootstrap {
     /// differences that lie at least as far from the observed one as that lies from zero, with one added to both counts.
     pub fn paired(&self, candidate: &Statistic, baseline: &Statistic) -> Option<PairedDifference> {
         let observed = candidate.value(&self.whole)? - baseline.value(&self.whole)?;
-        let drawn: Vec<f64> =
-            self.weights.iter().filter_map(|w| Some(candidate.value(w)? - baseline.value(w)?)).collect();
+        let drawn: Vec<f64> = self.weights.iter().filter_map(|w| Some(candidate.value(w)? - baseline.value(w)?)).collect();
         if drawn.len() * 2 < self.weights.len().max(1) {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The stages of this program, with the models that were loaded into them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +19,7 @@ use crate::eval::{EvalError, Result};
 use crate::inference::Encoding;
 use crate::knowledge::{Document, DocumentContent, DocumentKind, Filters, SearchMode, SearchRequest, import_dir};
 use crate::pipeline::{Stages, annotate, scorecard};
+use crate::privacy::{Finding, Watcher, find};
 use crate::quality::RuleState;
 
 /// Texts that are encoded together.
@@ -234,7 +235,8 @@ impl System for BuiltIn {
     fn predict(&self, task: &Task, dataset: &Dataset, progress: Progress<'_>) -> Result<Vec<Prediction>> {
         let examples = &dataset.examples;
         match task.stage.as_str() {
-            "intent" | "emotion" | "act" | "conduct" | "entity" | "personal" => self.understand(task, examples, progress),
+            "intent" | "emotion" | "act" | "conduct" | "entity" => self.understand(task, examples, progress),
+            "personal" => Ok(personal(examples, progress)),
             "normalise" => Ok(self.normalise(examples, progress)),
             "search" | "search-speed" => self.search(task, dataset, progress),
             "rules" => self.rules(task, examples, progress),
@@ -255,6 +257,33 @@ impl System for BuiltIn {
             other => Err(unsupported("the built-in system", other, "give the answers of a system with --predictions FILE")),
         }
     }
+}
+
+/// Personal data by the rules of the privacy room; turns of an exchange are watched one after the other.
+fn personal(examples: &[Example], progress: Progress<'_>) -> Vec<Prediction> {
+    let span = |finding: &Finding, offset: usize| Span {
+        kind: finding.kind.name().into(),
+        start: finding.start + offset,
+        end: finding.end + offset,
+    };
+    let answer = |example: &Example| {
+        let mut spans: BTreeSet<Span> = BTreeSet::new();
+        match &example.input {
+            Input::Conversation(exchange) => {
+                let (mut watcher, mut offsets) = (Watcher::default(), vec![0]);
+                for (number, turn) in exchange.turns.iter().enumerate() {
+                    let seen = watcher.take(turn.role.name(), &turn.text);
+                    spans.extend(seen.findings.iter().map(|f| span(f, offsets[number])));
+                    spans.extend(seen.earlier.iter().filter_map(|(turn, f)| Some(span(f, *offsets.get(*turn)?))));
+                    offsets.push(offsets[number] + turn.text.chars().count() + 1);
+                }
+            }
+            _ => spans.extend(find(&example.shown()).iter().map(|f| span(f, 0))),
+        }
+        Prediction { spans: Some(spans.into_iter().collect()), ..Prediction::to(&example.id) }
+    };
+    progress(examples.len());
+    examples.iter().map(answer).collect()
 }
 
 pub(super) fn unsupported(system: &str, stage: &str, hint: &str) -> EvalError {

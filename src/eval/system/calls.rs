@@ -9,9 +9,7 @@ use tokio::runtime::Handle;
 use super::Progress;
 use super::listening::{Heard, HeardCalls};
 use crate::assist::SuggestionKind;
-use crate::conversation::{
-    AudioLayout, CallId, Channel, Conversation, Role, TimeSpan, Turn, Utterance, UtteranceId,
-};
+use crate::conversation::{AudioLayout, CallId, Channel, Conversation, Role, TimeSpan, Turn, Utterance, UtteranceId};
 use crate::eval::example::{Example, Input};
 use crate::eval::prediction::Prediction;
 use crate::eval::task::Task;
@@ -41,9 +39,9 @@ pub(super) fn suggest(
         let mut desk = Desk::new(Arc::clone(stages), Call::open(request, CallId::from(example.id.as_str()), BEGIN));
         let mut suggested = Vec::new();
         for turn in conversation.turns.iter().filter(|t| !t.text.trim().is_empty()) {
-            let utterance = utterance(turn, example.language.name());
+            let guarded = desk.guard(utterance(turn, example.language.name()));
             let drafts = runtime
-                .block_on(desk.take(utterance, None))
+                .block_on(desk.take(guarded, None))
                 .map_err(|e| EvalError::Stage { task: task.id.clone(), problem: e.to_string() })?;
             for draft in drafts {
                 let EventBody::SuggestionCreated(suggestion) = draft.body else { continue };
@@ -124,9 +122,8 @@ pub(super) fn both_conversations(heard: &HeardCalls, recording: &Path) -> Result
         end_ms: Some(span.end_ms),
         ..Turn::default()
     };
-    let written: Vec<Turn> = (call.turns.iter().enumerate())
-        .map(|(n, t)| turn(n, t.role, TimeSpan::new(t.start_ms, t.end_ms), &t.text))
-        .collect();
+    let written: Vec<Turn> =
+        (call.turns.iter().enumerate()).map(|(n, t)| turn(n, t.role, TimeSpan::new(t.start_ms, t.end_ms), &t.text)).collect();
     let role_of = |channel: usize| call.turns.iter().find(|t| t.channel == channel).map_or(Role::Unknown, |t| t.role);
     let mut spoken: Vec<(&Heard, Role)> = heard
         .utterances

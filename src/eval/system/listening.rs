@@ -163,7 +163,8 @@ fn listen(line: &Line<'_>, path: &Path, channel: usize, language: Language) -> R
     };
     let config = ListenerConfig { rate_hz: recording.sample_rate_hz, start_offset_ms: 0, vad: VadConfig::default(), session };
     let mut listener = Listener::new(engine, config).map_err(|e| fail(e.to_string()))?;
-    let mut notes = Notes { stages: line.stages, live: line.live, started: Instant::now(), open: HashMap::new(), heard: Vec::new() };
+    let mut notes =
+        Notes { stages: line.stages, live: line.live, started: Instant::now(), open: HashMap::new(), heard: Vec::new() };
     let block = (recording.sample_rate_hz as usize * BLOCK_MS / 1_000).max(1);
     for (number, samples) in samples.chunks(block).enumerate() {
         if line.live {

@@ -9,10 +9,10 @@ mod served;
 
 use serde::{Deserialize, Serialize};
 
+use super::Result;
 use super::example::Dataset;
 use super::prediction::Prediction;
 use super::task::Task;
-use super::Result;
 
 pub use built_in::BuiltIn;
 pub use listening::{Heard, by_turn};

@@ -29,11 +29,8 @@ impl System for Recorded {
     }
 
     fn predict(&self, task: &Task, dataset: &Dataset, progress: Progress<'_>) -> Result<Vec<Prediction>> {
-        let path = if self.path.is_dir() {
-            self.path.join(format!("{}.jsonl", task.id.replace('/', ".")))
-        } else {
-            self.path.clone()
-        };
+        let path =
+            if self.path.is_dir() { self.path.join(format!("{}.jsonl", task.id.replace('/', "."))) } else { self.path.clone() };
         let file = path.display().to_string();
         let bytes = std::fs::read(&path).map_err(|e| EvalError::file(&path, e))?;
         let text = String::from_utf8(bytes).map_err(|e| {

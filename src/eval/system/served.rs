@@ -100,8 +100,9 @@ impl Served {
         for example in &dataset.examples {
             let Input::Text(query) = &example.input else { continue };
             let body = json!({ "query": query, "top_k": PASSAGES, "mode": mode });
-            let found: Found = serde_json::from_value(self.ask(reqwest::Method::POST, "/api/v1/knowledge/search", Some(&body))?)
-                .map_err(|e| EvalError::Http { url: self.base.clone(), problem: format!("not the expected answer: {e}") })?;
+            let found: Found =
+                serde_json::from_value(self.ask(reqwest::Method::POST, "/api/v1/knowledge/search", Some(&body))?)
+                    .map_err(|e| EvalError::Http { url: self.base.clone(), problem: format!("not the expected answer: {e}") })?;
             let mut ranking: Vec<String> = Vec::new();
             for passage in &found.passages {
                 let id = titles.get(passage.title.as_str()).copied();
@@ -137,9 +138,10 @@ impl System for Served {
 
     fn predict(&self, task: &Task, dataset: &Dataset, progress: Progress<'_>) -> Result<Vec<Prediction>> {
         match task.kind() {
-            Kind::Label | Kind::Labels | Kind::Spans => self.understand(task, &dataset.examples, progress),
+            Kind::Label | Kind::Labels => self.understand(task, &dataset.examples, progress),
+            Kind::Spans if task.stage == "entity" => self.understand(task, &dataset.examples, progress),
             Kind::Ranking => self.search(task, dataset, progress),
-            _ => Err(unsupported(&self.base, &task.stage, "over HTTP run intent, emotion, act, conduct, entity, personal and search")),
+            _ => Err(unsupported(&self.base, &task.stage, "over HTTP run intent, emotion, act, conduct, entity and search")),
         }
     }
 }
