@@ -110,6 +110,23 @@ impl Prediction {
         Self { id: id.into(), ..Self::default() }
     }
 
+    /// Its numbers to nine decimals, so that they are the same in a file and in memory.
+    pub fn rounded(mut self) -> Self {
+        let round = |value: &mut Option<f64>| *value = value.map(super::statistics::rounded);
+        round(&mut self.confidence);
+        round(&mut self.out_of_scope);
+        if let Some(chain) = &mut self.chain {
+            round(&mut chain.score_shift);
+        }
+        if let Some(timing) = &mut self.timing {
+            round(&mut timing.latency_ms);
+            round(&mut timing.time_to_final_ms);
+            round(&mut timing.first_partial_ms);
+            round(&mut timing.churn);
+        }
+        self
+    }
+
     /// Without what the clock decides.
     pub fn timeless(&self) -> Self {
         Self { timing: None, ..self.clone() }

@@ -10,7 +10,7 @@ use super::prediction::Prediction;
 use super::receipt::{Receipt, commit, machine};
 use super::result::{MetricResult, SliceResult, TaskResult};
 use super::score::{Scored, score};
-use super::statistics::{Bootstrap, Draws, minimum_detectable_effect, wilson};
+use super::statistics::{Bootstrap, Draws, Interval, minimum_detectable_effect, rounded, wilson};
 use super::system::{Progress, System};
 use super::task::Task;
 use super::{EvalError, Result};
@@ -42,7 +42,7 @@ pub fn run_task(
 ) -> Result<TaskResult> {
     let at = crate::event::now_rfc3339();
     let started = Instant::now();
-    let predictions = system.predict(task, dataset, progress)?;
+    let predictions: Vec<Prediction> = system.predict(task, dataset, progress)?.into_iter().map(Prediction::rounded).collect();
     let took_s = (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0;
     let aligned =
         predictions.len() == dataset.examples.len() && predictions.iter().zip(&dataset.examples).all(|(p, e)| p.id == e.id);
@@ -76,12 +76,12 @@ fn result_of(task: &Task, dataset: &Dataset, predictions: Vec<Prediction>, recei
         let def = spec.def();
         MetricResult {
             key: spec.key(),
-            value: statistic.whole(),
+            value: statistic.whole().map(rounded),
             direction: def.direction,
-            interval: found.map(|(interval, _)| interval),
-            wilson: shares(statistic).and_then(|(yes, all)| wilson(yes, all)),
+            interval: found.map(|(interval, _)| interval.rounded()),
+            wilson: shares(statistic).and_then(|(yes, all)| wilson(yes, all)).map(Interval::rounded),
             // Two independent measurements of this size differ with the root of two errors.
-            detectable: found.map(|(_, error)| minimum_detectable_effect(error * std::f64::consts::SQRT_2)),
+            detectable: found.map(|(_, error)| rounded(minimum_detectable_effect(error * std::f64::consts::SQRT_2))),
             target: spec.target,
             timed: def.timed,
         }
@@ -117,8 +117,8 @@ fn slices(task: &Task, scored: &Scored, bootstrap: &Bootstrap) -> Vec<SliceResul
                 slice: slice.clone(),
                 value,
                 n,
-                metric: bootstrap.point(statistic, Some(&mask)),
-                interval: bootstrap.interval(statistic, Some(&mask)).map(|(interval, _)| interval),
+                metric: bootstrap.point(statistic, Some(&mask)).map(rounded),
+                interval: bootstrap.interval(statistic, Some(&mask)).map(|(interval, _)| interval.rounded()),
             });
         }
     }

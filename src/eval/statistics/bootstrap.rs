@@ -14,6 +14,13 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// Its ends to nine decimals, see [`super::rounded`].
+    pub fn rounded(self) -> Self {
+        Self { low: super::rounded(self.low), high: super::rounded(self.high) }
+    }
+}
+
 /// The outcome of a paired bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedDifference {

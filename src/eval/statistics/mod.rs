@@ -19,3 +19,8 @@ pub const ALPHA: f64 = 0.05;
 pub const Z_ALPHA: f64 = 1.959_963_984_540_054;
 /// Normal quantile of the power 0.8 that minimum detectable effects are given for.
 pub const Z_POWER: f64 = 0.841_621_233_572_914_3;
+
+/// Nine decimals: beyond what any metric means, and few enough that a number is read from a file exactly as it was written.
+pub fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
