@@ -14,8 +14,10 @@
 
 mod admin;
 mod alerts;
+mod appeals;
 mod audio;
 mod audio_frames;
+mod calibrations;
 mod calls;
 mod compat;
 mod context;
@@ -36,6 +38,7 @@ mod problem;
 mod quality;
 mod quality_jobs;
 mod quality_work;
+mod reviews;
 mod router;
 mod routes;
 mod rule_book;

@@ -14,6 +14,7 @@ use super::{
     web,
 };
 use super::{knowledge_import, knowledge_learning};
+use super::{appeals, calibrations, reviews};
 use crate::event::Event;
 
 #[derive(OpenApi)]
@@ -32,6 +33,8 @@ use crate::event::Event;
         knowledge_learning::export,
         understand::understand, rasa::parse, tei::embed, tei::rerank, tei::predict_root, tei::info_root, embeddings::create,
         quality::rules, quality::check, quality::score, quality::scores, quality::get,
+        calibrations::accuracy, calibrations::create, calibrations::get, calibrations::answer,
+        reviews::assign, reviews::list, reviews::review, appeals::create, appeals::list, appeals::decide,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
         jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
         web::samples, web::play,

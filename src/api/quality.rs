@@ -173,7 +173,7 @@ pub(super) async fn scores(
 }
 
 /// A scorecard of a stored call is seen by whom the call is; one of an imported conversation by its agent and queue.
-async fn sees(context: &ApiContext, principal: &Principal, row: &ScoreRow) -> bool {
+pub(super) async fn sees(context: &ApiContext, principal: &Principal, row: &ScoreRow) -> bool {
     context.may_see(&CallId::from(row.call_id.as_str()), principal).await
         || principal.row_filter.admits(row.queue.as_deref(), None, row.agent_id.as_deref())
 }

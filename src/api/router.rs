@@ -19,6 +19,7 @@ use super::{
     understand, web,
 };
 use super::{knowledge_import, knowledge_learning};
+use super::{appeals, calibrations, reviews};
 
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
@@ -31,6 +32,7 @@ pub fn router(context: ApiContext) -> Router {
         .merge(knowledge_routes())
         .merge(work_routes())
         .merge(job_routes())
+        .merge(people_routes())
         .merge(admin_routes())
         .merge(compat::routes())
         .merge(super::text_surfaces::routes())
@@ -129,6 +131,21 @@ fn work_routes() -> Router<ApiContext> {
         .route("/api/v1/models/routes", get(models::routes))
         .route("/api/v1/models/routes/{task}", put(models::put_route))
         .route("/api/v1/models/routes/{task}/rollback", post(models::rollback))
+}
+
+/// What people do with scorecards.
+fn people_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/quality/rules/{rule_id}/accuracy", get(calibrations::accuracy))
+        .route("/api/v1/quality/assignments", post(reviews::assign))
+        .route("/api/v1/quality/reviews", get(reviews::list))
+        .route("/api/v1/quality/scores/{score_id}/reviews", post(reviews::review))
+        .route("/api/v1/quality/scores/{score_id}/appeals", post(appeals::create))
+        .route("/api/v1/quality/appeals", get(appeals::list))
+        .route("/api/v1/quality/appeals/{appeal_id}/decide", post(appeals::decide))
+        .route("/api/v1/quality/calibrations", post(calibrations::create))
+        .route("/api/v1/quality/calibrations/{calibration_id}", get(calibrations::get))
+        .route("/api/v1/quality/calibrations/{calibration_id}/answers", post(calibrations::answer))
 }
 
 fn job_routes() -> Router<ApiContext> {

@@ -59,7 +59,8 @@ pub(super) struct TranscribeArguments {
     roles: Vec<String>,
 }
 
-const KNOWN: [&str; 8] = ["wav", "mp3", "flac", "ogg", "opus", "m4a", "mp4", "oga"];
+/// Kinds of recordings.
+pub(super) const KNOWN: [&str; 8] = ["wav", "mp3", "flac", "ogg", "opus", "m4a", "mp4", "oga"];
 
 pub(super) async fn run(session: Session, arguments: TranscribeArguments) -> anyhow::Result<ExitCode> {
     let files = recordings(&arguments.paths)?;
@@ -131,7 +132,7 @@ fn target(out: &Path, file: &Path, form: Form) -> PathBuf {
 }
 
 /// One recording through the listening stages.
-async fn transcribe(
+pub(super) async fn transcribe(
     stages: &Arc<crate::pipeline::Stages>,
     file: &Path,
     languages: &[String],
@@ -150,6 +151,11 @@ async fn transcribe(
     let played = play(&hub, file, options).await?;
     let events = events.lock();
     Ok(Conversation::from_utterances(head_of(&played.call), &spoken_in(&events)))
+}
+
+/// Writes a transcript in its interchange form; it appears whole or not at all.
+pub(super) fn save_transcript(conversation: &Conversation, target: &Path) -> anyhow::Result<()> {
+    write(conversation, Form::Json, Some(target))
 }
 
 /// Writes a transcript; a file appears whole or not at all.

@@ -17,6 +17,7 @@
 
 mod after_call;
 mod batch;
+mod batch_input;
 mod call_task;
 mod desk;
 mod ears;
@@ -27,11 +28,13 @@ mod heard;
 mod hub;
 mod in_force;
 pub mod listen;
+mod score_files;
 mod spec;
 mod stages;
 
 pub use after_call::scorecard;
 pub use batch::annotate;
+pub use batch_input::{CONVERSATION_FILES, RawConversation, Refused, conversations, files_of, is_kind};
 pub use call_task::{Attach, AudioNotice, AudioReady, Command, Ending, NewMessage};
 pub use desk::{Desk, head_of};
 pub use ears::MAX_AHEAD_MS;
@@ -41,6 +44,7 @@ pub use heads::{HeadError, HeadSwitch, activate, load_head};
 pub use hub::{Hub, HubConfig, spoken_in};
 pub use in_force::{InForce, overlay};
 pub use listen::{ListenError, Listener, ListenerConfig};
+pub use score_files::{Journal, scorecards, write_parquet};
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 

@@ -29,6 +29,7 @@
 //! assert_eq!(results[0].state, RuleState::Hit);
 //! ```
 
+pub mod accuracy;
 pub mod agreement;
 mod check;
 mod condition;
@@ -39,6 +40,7 @@ mod evaluate;
 mod expr;
 mod fields;
 mod flow_run;
+pub mod import;
 mod live;
 mod model;
 mod models;

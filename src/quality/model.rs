@@ -21,6 +21,17 @@ pub enum Kind {
     Info,
 }
 
+impl Kind {
+    /// The name in files and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Merit => "merit",
+            Self::Info => "info",
+        }
+    }
+}
+
 /// How grave a hit is: it orders review and gives a live alert its level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -131,6 +131,11 @@ impl Scheme {
         })
     }
 
+    /// Ids of its dimensions.
+    pub fn dimensions(&self) -> impl Iterator<Item = &str> {
+        self.dimensions.iter().map(|d| d.id.as_str())
+    }
+
     /// Whether it concerns a conversation.
     pub fn applies_to(&self, conversation: &crate::conversation::Conversation) -> bool {
         super::ruleset::applies(&self.applies, conversation) == Some(true)
