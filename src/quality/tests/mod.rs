@@ -2,6 +2,7 @@ mod language;
 mod laws;
 mod pack;
 mod people;
+mod scorecards;
 mod scores;
 mod speed;
 
