@@ -20,6 +20,7 @@ mod privacy;
 mod quality;
 mod quality_accuracy;
 mod quality_diff;
+mod quality_import;
 mod quality_score;
 mod render;
 mod serve;

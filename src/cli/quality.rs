@@ -30,6 +30,10 @@ pub(super) enum QualityCommand {
     },
     /// What changed rules would change over stored conversations, before they are published.
     Diff(super::quality_diff::DiffArguments),
+    /// Turn rules of other products into a rule file, with a report of every field.
+    Import(super::quality_import::ImportArguments),
+    /// Propose thresholds of similarity from reviewed texts.
+    Tune(super::quality_import::TuneArguments),
     /// Measure the rules against scorecards that people filled in.
     Accuracy(super::quality_accuracy::AccuracyArguments),
     /// Run conformance vectors.
@@ -46,6 +50,8 @@ pub(super) async fn run(session: Session, command: QualityCommand) -> anyhow::Re
     tokio::task::block_in_place(|| match command {
         QualityCommand::Score(arguments) => super::quality_score::run(&session, &arguments),
         QualityCommand::Diff(arguments) => super::quality_diff::run(&session, &arguments),
+        QualityCommand::Import(arguments) => super::quality_import::import(&arguments),
+        QualityCommand::Tune(arguments) => super::quality_import::tune(&session, &arguments),
         QualityCommand::Accuracy(arguments) => super::quality_accuracy::run(&session, &arguments),
         QualityCommand::Check { paths } => check(&session, &paths),
         QualityCommand::Test { paths } => test(&session, &paths),

@@ -60,6 +60,7 @@ mod sop;
 mod source;
 mod text;
 mod trace;
+pub mod tune;
 mod value;
 mod window;
 

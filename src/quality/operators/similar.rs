@@ -31,6 +31,16 @@ impl Similar {
         Some(Self { to, score })
     }
 
+    /// Its threshold, 0 to 100.
+    pub(crate) fn score(&self) -> u16 {
+        self.score
+    }
+
+    /// Its samples.
+    pub(crate) fn samples(&self) -> &[String] {
+        &self.to
+    }
+
     pub(crate) fn test(&self, unit: Unit, view: &View) -> Outcome {
         let sentences: Vec<usize> = unit.parts(view).iter().map(|p| p.turn).collect();
         if sentences.iter().any(|t| view.sentence(*t).timed_out("similarity")) {

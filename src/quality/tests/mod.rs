@@ -1,3 +1,4 @@
+mod importing;
 mod language;
 mod laws;
 mod pack;

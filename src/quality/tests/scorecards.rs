@@ -33,7 +33,10 @@ fn lowest(split: &str) -> f64 {
     let shares = accuracy.shares();
     assert_eq!(shares.len(), 24, "twelve questions in two languages");
     for (language, question, share) in &shares {
-        eprintln!("{split} {language} {question} {:.3} [{:.3}, {:.3}] {}/{}", share.value, share.low, share.high, share.k, share.n);
+        eprintln!(
+            "{split} {language} {question} {:.3} [{:.3}, {:.3}] {}/{}",
+            share.value, share.low, share.high, share.k, share.n
+        );
     }
     shares.iter().map(|(_, _, share)| share.value).fold(1.0, f64::min)
 }

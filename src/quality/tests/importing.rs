@@ -1,0 +1,88 @@
+//! Rules of other products, and thresholds from reviews.
+
+use serde_json::json;
+
+use super::*;
+use crate::quality::import::{Fidelity, contact_lens, sca};
+use crate::quality::tune::{propose, similar_places};
+
+#[test]
+fn an_uploaded_rule_means_the_same_here() {
+    let source = json!([{
+    "rid": 77, "name": "退款未确认", "level": 1, "lambda": "1 && !2", "triggers": ["1"], "autoReview": 1, "colour": "red",
+    "conditions": [
+        {"cid": "1", "lambda": "a", "check_range": {"role": "客户"},
+         "operators": [{"oid": "a", "type": "INCLUDE_KEYWORDS", "operName": "x", "param": {"operKeyWords": ["退款"], "keywordMatchSize": 1}}]},
+        {"cid": "2", "lambda": "a||b", "check_range": {"role": "客服", "range": {"from": 1, "to": 3}, "anchor": {"cid": "1", "location": "AFTER_ALL", "hit_time": 0}},
+         "operators": [
+            {"oid": "a", "type": "REGULAR_EXPRESSION", "param": {"regex": "为您.*退款"}},
+            {"oid": "b", "type": "SIMILAR_MATCH", "param": {"similarlySentences": ["我来为您办理退款"], "score": 78}}]}
+    ]}]);
+    let made = sca(&source);
+    assert_eq!(made.imported.len(), 1, "{:?}", made.report);
+    let text = made.to_toml().unwrap();
+    let rule = RuleFile::parse_toml("imported.toml", &text).unwrap_or_else(|p| panic!("{}\n{text}", list(&p))).remove(0);
+    assert_eq!((rule.id.as_str(), rule.level.name()), ("sca-77", "medium"));
+    let models = Models { similarity: Some(std::sync::Arc::new(|_, _| Some(0))), ..Models::default() };
+    let state = |words: &str| RuleSet::compile(vec![rule.clone()]).evaluate(&dialogue(words), &models).unwrap()[0].state;
+    assert_eq!(state("customer 我要退款\nagent 好的"), RuleState::Hit);
+    assert_eq!(state("customer 我要退款\nagent 这就为您办理退款"), RuleState::Miss);
+    let of = |at: &str| made.report.iter().find(|l| l.source == at).map(|l| l.result);
+    assert_eq!(of("/0/colour"), Some(Fidelity::Dropped), "nothing is dropped silently");
+    assert_eq!(of("/0/conditions/1/operators/1/param/score"), Some(Fidelity::Approximate));
+    assert_eq!(of("/0/lambda"), Some(Fidelity::Exact));
+}
+
+#[test]
+fn look_around_is_refused_with_its_reason() {
+    let source = json!({"name": "x", "lambda": "a", "conditions": [{"cid": "a", "lambda": "b", "operators": [
+        {"oid": "b", "type": "REGULAR_EXPRESSION", "param": {"regex": "(?<!不)保证"}}]}]});
+    let made = sca(&source);
+    assert_eq!(made.imported.len(), 0);
+    assert!(made.report.iter().any(|l| l.result == Fidelity::Dropped && l.reason.contains("look-around")), "{:?}", made.report);
+}
+
+#[test]
+fn a_rules_function_means_the_same_here() {
+    let source = json!({
+    "Name": "Escalation not handled", "Actions": [{"ActionType": "CREATE_TASK"}],
+    "Function": {"Version": "2022-11-25", "RuleFunction": {"AND": [
+        {"Operator": "CONTAINS_ANY", "Operands": ["manager", "supervisor"], "ComparisonValue": "$.ContactLens.PostCall.ExactMatch.Transcript",
+         "Filters": [{"ComparisonValue": "$.ContactLens.PostCall.ParticipantRole", "Operands": ["CUSTOMER"]}]},
+        {"Operator": "CONTAINS_ANY", "Negate": true, "Operands": ["let me get"], "ComparisonValue": "$.ContactLens.PostCall.ExactMatch.Transcript",
+         "Filters": [{"ComparisonValue": "$.ContactLens.PostCall.ParticipantRole", "Operands": ["AGENT"]}]},
+        {"Operator": "NumberGreaterOrEqualTo", "Operands": ["5"], "ComparisonValue": "$.ContactLens.PostCall.NonTalkTime.LongestTimeSecs"},
+        {"Operator": "StringEquals", "Operands": ["billing"], "ComparisonValue": "$.Queue.QueueId"},
+        {"Operator": "Unheard", "Operands": [], "ComparisonValue": "$.Something.Else"}
+    ]}}});
+    let made = contact_lens(&source);
+    assert_eq!(made.imported.len(), 1, "{:?}", made.report);
+    let text = made.to_toml().unwrap();
+    let rule = RuleFile::parse_toml("imported.toml", &text).unwrap_or_else(|p| panic!("{}\n{text}", list(&p))).remove(0);
+    let state = |words: &str, queue: &str| {
+        let call = Conversation { queue: Some(queue.into()), ..dialogue(words) };
+        RuleSet::compile(vec![rule.clone()]).evaluate(&call, &Models::default()).unwrap()[0].state
+    };
+    let waits = "customer 0-2 I want a manager\nagent 9-11 no";
+    assert_eq!(state(waits, "billing"), RuleState::Hit);
+    assert_eq!(state("customer 0-2 I want a manager\nagent 3-5 no", "billing"), RuleState::Miss);
+    assert_eq!(state("customer 0-2 I want a manager\nagent 9-11 let me get him", "billing"), RuleState::Miss);
+    assert_eq!(state(waits, "cards"), RuleState::NotApplicable);
+    let dropped: Vec<&str> = made.report.iter().filter(|l| l.result == Fidelity::Dropped).map(|l| l.source.as_str()).collect();
+    assert_eq!(dropped, ["/Actions", "/Function/RuleFunction/AND/4"]);
+}
+
+#[test]
+fn a_threshold_is_proposed_between_what_should_hit_and_what_should_not() {
+    let examples = [(95, true), (88, true), (86, true), (71, false), (64, false), (40, false), (69, true)];
+    let best = propose(&examples, 0.9).unwrap();
+    assert!((72..=86).contains(&best.score), "{}", best.score);
+    assert_eq!((best.precision.value, best.recall.k), (1.0, 3));
+    assert_eq!(propose(&[(80, true), (90, true)], 0.9), None, "one kind teaches nothing");
+    let rule = rule("a", "conditions.a = { role = \"agent\", similar = { to = [\"您好\"], score = 78 } }");
+    let places = similar_places(&rule);
+    assert_eq!((places[0].condition.as_str(), places[0].score), ("a", 78));
+    let models = Models { similarity: Some(std::sync::Arc::new(|_, _| Some(8_154))), ..Models::default() };
+    assert_eq!(places[0].similarity("早上好", &models), Some(81));
+    assert_eq!(places[0].similarity("早上好", &Models::default()), None);
+}
