@@ -58,6 +58,13 @@ pub(super) struct TaskArguments {
     pub(super) task_dir: Option<PathBuf>,
 }
 
+impl TaskArguments {
+    /// Whether a task was asked for by its own name, and not by its room or a profile.
+    fn names(&self, task: &Task) -> bool {
+        self.tasks.contains(&task.id)
+    }
+}
+
 /// Which system, and with which draws.
 #[derive(Args, Clone)]
 pub(super) struct SystemArguments {
@@ -212,20 +219,19 @@ pub(super) struct Finished<'a> {
 }
 
 /// Runs tasks one after the other. Data that is not here is an error for a task that was named, and is told for one that a
-/// profile holds.
+/// room or a profile holds.
 pub(super) fn run_all<'a>(
     session: &Session,
     tasks: &[&'a Task],
     arguments: &TaskArguments,
     system_arguments: &SystemArguments,
 ) -> anyhow::Result<Finished<'a>> {
-    let named = !arguments.tasks.is_empty();
     let mut finished = Finished { done: Vec::new(), missing: Vec::new() };
     let mut ready: Vec<(&Task, Dataset)> = Vec::new();
     for task in tasks {
         match load(task, &places(session, &arguments.data), system_arguments.seed) {
             Ok(dataset) => ready.push((task, dataset)),
-            Err(error) if absent(&error) && !named => {
+            Err(error) if absent(&error) && !arguments.names(task) => {
                 eprintln!("not run: {error}");
                 finished.missing.push(error.to_string());
             }
@@ -243,7 +249,7 @@ pub(super) fn run_all<'a>(
         match outcome {
             Ok(result) => finished.done.push((task, dataset, result)),
             // Another kind of system does not have every stage.
-            Err(error @ EvalError::Unsupported { .. }) if !named => {
+            Err(error @ EvalError::Unsupported { .. }) if !arguments.names(task) => {
                 eprintln!("not run: {}: {error}", task.id);
                 finished.missing.push(format!("{}: {error}", task.id));
             }

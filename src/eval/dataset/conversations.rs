@@ -172,34 +172,50 @@ impl Answers {
     }
 }
 
+/// One line of `datasets/dialogue`, as far as it says what a chat must do with it.
 #[derive(Deserialize)]
 struct StoryLine {
     id: String,
     language: String,
     #[serde(default)]
-    situation: Option<String>,
-    answerable: u32,
-    handovers: u32,
+    split: Option<String>,
+    /// Documents that answer it.
+    #[serde(default)]
+    relevant: Vec<String>,
+    /// Whether a person has to take over.
+    #[serde(default)]
+    handoff: bool,
+    /// What the stories of one subject have in common.
+    #[serde(default)]
+    topic: Option<String>,
 }
 
-/// Stories: one JSON object a line with `id`, `language`, `answerable` and `handovers`.
+/// Stories: the files of a folder, one JSON object a line. A line with `relevant` can be answered, one with `handoff` must be
+/// handed over, any other is a procedure with a decision.
 pub(super) fn load_stories(task: &Task, source: &Source) -> Result<Dataset> {
     expect_kind(task, &[Kind::Stories])?;
-    let file = source.name(&task.dataset.path);
     let mut examples = Vec::new();
-    for (number, words) in numbered_lines(&source.text(&task.dataset.path)?) {
-        let story: StoryLine = serde_json::from_str(words).map_err(|e| EvalError::line(&file, number, e.to_string()))?;
-        let language = Language::from_tag(&story.language)
-            .ok_or_else(|| EvalError::line(&file, number, format!("language \"{}\": known are zh, en", story.language)))?;
-        examples.push(Example {
-            situation: story.situation.unwrap_or_else(|| story.id.clone()),
-            input: Input::Text(story.id.clone()),
-            id: story.id,
-            gold: Gold::Story { answerable: story.answerable, handovers: story.handovers },
-            language,
-            role: Role::Customer,
-            slices: BTreeMap::from([("language".to_owned(), language.name().to_owned())]),
-        });
+    for path in source.list(&task.dataset.path)?.into_iter().filter(|f| f.ends_with(".jsonl")) {
+        let file = source.name(&path);
+        let form = path.rsplit('/').next().unwrap_or(&path).trim_end_matches(".jsonl").to_owned();
+        for (number, words) in numbered_lines(&source.text(&path)?) {
+            let story: StoryLine = serde_json::from_str(words).map_err(|e| EvalError::line(&file, number, e.to_string()))?;
+            if task.dataset.split.is_some() && story.split != task.dataset.split {
+                continue;
+            }
+            let language = Language::from_tag(&story.language)
+                .ok_or_else(|| EvalError::line(&file, number, format!("language \"{}\": known are zh, en", story.language)))?;
+            let slices = BTreeMap::from([("language".to_owned(), language.name().to_owned()), ("form".to_owned(), form.clone())]);
+            examples.push(Example {
+                situation: story.topic.unwrap_or_else(|| story.id.clone()),
+                input: Input::Text(story.id.clone()),
+                id: story.id,
+                gold: Gold::Story { answerable: u32::from(!story.relevant.is_empty()), handovers: u32::from(story.handoff) },
+                language,
+                role: Role::Customer,
+                slices,
+            });
+        }
     }
     Ok(Dataset { examples, sha256: String::new(), corpus: Vec::new() })
 }

@@ -26,7 +26,7 @@ struct Query {
     id: String,
     #[serde(alias = "query")]
     text: String,
-    #[serde(default)]
+    #[serde(default, alias = "language")]
     query_language: Option<String>,
     #[serde(default)]
     slice: Option<String>,
@@ -36,10 +36,13 @@ struct Query {
 }
 
 /// `dataset.path` is the folder of one language (`datasets/faq/zh`), or a file of cross-lingual queries
-/// (`datasets/faq/crosslingual.jsonl`), which searches the entries of both languages.
+/// (`datasets/faq/crosslingual.jsonl`), which searches the entries of both languages. With `run.corpus` it is a file of
+/// queries whose relevant documents are the articles of that folder.
 pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
     expect_kind(task, &[Kind::Ranking, Kind::Speed])?;
+    let articles = task.run.corpus.is_some();
     let (folders, queries) = match task.dataset.path.strip_suffix(".jsonl").and_then(|p| p.rsplit_once('/')) {
+        Some(_) if articles => (Vec::new(), task.dataset.path.clone()),
         Some((above, _)) => (vec![format!("{above}/zh"), format!("{above}/en")], task.dataset.path.clone()),
         None => (vec![task.dataset.path.clone()], format!("{}/queries.jsonl", task.dataset.path)),
     };
@@ -61,11 +64,14 @@ pub(super) fn load(task: &Task, source: &Source) -> Result<Dataset> {
         if query.split.is_some() && task.dataset.split.is_some() && query.split != task.dataset.split {
             continue;
         }
-        if let Some(unknown) = query.relevant.iter().find(|d| !known.contains(d.as_str())) {
+        if let Some(unknown) = query.relevant.iter().find(|d| !articles && !known.contains(d.as_str())) {
             return Err(EvalError::line(&file, line, format!("query \"{}\": there is no entry \"{unknown}\"", query.id)));
         }
         let language =
             query.query_language.as_deref().and_then(Language::from_tag).unwrap_or_else(|| Language::of_text(&query.text));
+        if !task.languages.iter().any(|l| l == language.name()) {
+            continue;
+        }
         let mut slices = BTreeMap::from([
             ("language".to_owned(), language.name().to_owned()),
             ("length".to_owned(), length_slice(&query.text).to_owned()),

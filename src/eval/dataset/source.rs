@@ -39,10 +39,10 @@ struct PublicSets {
 }
 
 impl DataPlaces {
-    /// The usual places: `datasets/public` of the product's folder, `../shared/datasets` and `../shared/speech` beside it,
-    /// before them those that are named.
+    /// The usual places: `data/public`, where `zhiyin datasets pull` unpacks, `../shared/datasets` and `../shared/speech`
+    /// beside the product's folder; before them those that are named.
     pub fn new(home: &Path, named: &[PathBuf]) -> Self {
-        let beside = ["datasets/public", "../shared/datasets", "../shared/speech"];
+        let beside = ["data/public", "../shared/datasets", "../shared/speech"];
         Self { home: home.to_owned(), public: named.iter().cloned().chain(beside.iter().map(|b| home.join(b))).collect() }
     }
 
@@ -84,7 +84,7 @@ impl DataPlaces {
             task: task.id.clone(),
             what: format!("public set \"{name}\""),
             how: format!(
-                "Get it from {} (commit {}, licence {}), put it as {name}/ or {} into one of: {places}; or name its folder with --data.",
+                "`zhiyin datasets pull {name} --from FOLDER_OR_URL` fetches the packed copy; its source is {} (commit {}, licence {}). Looked for {name}/ and {} in {places}; --data names another folder.",
                 set.source, set.commit, set.licence, set.archive
             ),
         })

@@ -17,7 +17,7 @@ use crate::eval::prediction::{Prediction, Timing};
 use crate::eval::task::Task;
 use crate::eval::{EvalError, Result};
 use crate::inference::Encoding;
-use crate::knowledge::{Document, DocumentContent, DocumentKind, Filters, SearchMode, SearchRequest, import_dir};
+use crate::knowledge::{Document, DocumentContent, DocumentKind, Filters, SearchMode, SearchRequest, document_id_of, import_dir};
 use crate::pipeline::{Stages, annotate, scorecard};
 use crate::privacy::{Finding, Watcher, find};
 use crate::quality::RuleState;
@@ -102,7 +102,7 @@ impl BuiltIn {
         let folder = self.home.join(task.run.corpus.as_deref().unwrap_or("pipelines/knowledge"));
         let imported = import_dir(&folder).map_err(|e| Self::fail(task, e))?;
         let document = |d: crate::knowledge::ImportedDocument| {
-            let document_id = d.document_id.unwrap_or_else(|| crate::knowledge::document_id_of(&d.content.title));
+            let document_id = d.document_id.unwrap_or_else(|| document_id_of(&d.content.title));
             Document { document_id, version: 1, content: d.content }
         };
         Ok(imported.documents.into_iter().map(document).collect())
@@ -110,6 +110,7 @@ impl BuiltIn {
 
     fn search(&self, task: &Task, dataset: &Dataset, progress: Progress<'_>) -> Result<Vec<Prediction>> {
         self.index(task, dataset)?;
+        let names = article_names(dataset);
         let mode = match task.run.mode.as_deref() {
             Some("lexical") => SearchMode::Lexical,
             Some("dense") => SearchMode::Dense,
@@ -128,8 +129,9 @@ impl BuiltIn {
             let latency_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
             let mut ranking: Vec<String> = Vec::new();
             for hit in found.passages {
-                if ranking.len() < RANKED && !ranking.contains(&hit.document_id) {
-                    ranking.push(hit.document_id);
+                let id = names.get(&hit.document_id).cloned().unwrap_or(hit.document_id);
+                if ranking.len() < RANKED && !ranking.contains(&id) {
+                    ranking.push(id);
                 }
             }
             let timing = Some(Timing { latency_ms, ..Timing::default() });
@@ -242,7 +244,14 @@ impl System for BuiltIn {
             "rules" => self.rules(task, examples, progress),
             "suggest" => {
                 self.index(task, dataset)?;
-                calls::suggest(&self.stages, &self.runtime, task, examples, progress)
+                let mut all = calls::suggest(&self.stages, &self.runtime, task, examples, progress)?;
+                let names = article_names(dataset);
+                for (_, document) in all.iter_mut().flat_map(|p| p.suggested.iter_mut().flatten()) {
+                    if let Some(name) = names.get(document) {
+                        document.clone_from(name);
+                    }
+                }
+                Ok(all)
             }
             "recognise" => {
                 let heard = listening::recognise(&self.stages, task, examples, progress)?;
@@ -257,6 +266,18 @@ impl System for BuiltIn {
             other => Err(unsupported("the built-in system", other, "give the answers of a system with --predictions FILE")),
         }
     }
+}
+
+/// Judgements call an article by its name, the index by an id made of it: id -> name.
+fn article_names(dataset: &Dataset) -> BTreeMap<String, String> {
+    let named = dataset.examples.iter().flat_map(|e| -> Vec<&String> {
+        match &e.gold {
+            Gold::Relevant(relevant) => relevant.keys().collect(),
+            Gold::Answers(turns) => turns.iter().flat_map(|(_, documents)| documents).collect(),
+            _ => Vec::new(),
+        }
+    });
+    named.map(|name| (document_id_of(name), name.clone())).collect()
 }
 
 /// Personal data by the rules of the privacy room; turns of an exchange are watched one after the other.
