@@ -35,6 +35,15 @@ fn character_pairs(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The Chinese characters of a text that carry meaning, each once.
+pub(super) fn content_characters(text: &str) -> Vec<String> {
+    let mut characters: Vec<String> =
+        han_runs(text).concat().into_iter().filter(|c| !is_function_character(*c)).map(String::from).collect();
+    characters.sort();
+    characters.dedup();
+    characters
+}
+
 /// Single characters and Latin words in order: the stream in which exact phrases are looked for.
 pub(super) fn character_terms(text: &str) -> Vec<String> {
     let folded = fold(text);

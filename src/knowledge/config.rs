@@ -67,6 +67,8 @@ pub struct FieldWeights {
     pub tags: f32,
     /// Pairs of neighbouring Chinese characters, across words.
     pub bigrams: f32,
+    /// Single Chinese characters: 卡 of 刷卡 is in 信用卡.
+    pub characters: f32,
     /// A synonym, relative to the word itself.
     pub synonym: f32,
     /// A translation, relative to the word itself.
@@ -85,6 +87,7 @@ impl Default for FieldWeights {
             body: 1.0,
             tags: 1.0,
             bigrams: 0.5,
+            characters: 0.4,
             synonym: 0.5,
             translation: 0.6,
             typo: 0.7,

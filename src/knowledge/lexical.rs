@@ -63,7 +63,7 @@ pub(super) struct Fields {
     pub(super) tag_words: Field,
     pub(super) bigrams: Field,
     pub(super) sound: Field,
-    characters: Field,
+    pub(super) characters: Field,
     passage_id: Field,
     document_id: Field,
     queues: Field,

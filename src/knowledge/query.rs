@@ -244,6 +244,8 @@ pub(super) struct ParsedQuery {
     pub(super) folded: String,
     /// Whether articles of another language than the query's may answer.
     pub(super) across: bool,
+    /// Whether only such articles may answer.
+    pub(super) only_across: bool,
 }
 
 /// A word of a query.

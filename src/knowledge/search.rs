@@ -9,6 +9,7 @@ use crate::conversation::Language;
 
 use super::Result;
 use super::citation::mark;
+use super::config::Fusion;
 use super::fusion::{Fused, fuse};
 use super::index::KnowledgeIndex;
 use super::lexical::{OPEN_TO_ALL, Snapshot, StoredPassage, as_of_s};
@@ -25,6 +26,9 @@ const STEEPNESS: f32 = 1.6;
 
 /// A candidate, what its score was multiplied by, and its passage if it was read already.
 type Ranked = (DocAddress, Fused, f32, Option<StoredPassage>);
+/// Share of the weight of the vectors that stays when only articles of another language may answer.
+const ACROSS_SHARE: f32 = 0.33;
+
 type Conditions = Vec<(Occur, Box<dyn Query>)>;
 
 /// The lexical ranking and how it came about.
@@ -52,6 +56,7 @@ impl KnowledgeIndex {
         let mut parsed = ParsedQuery::parse(&request.query);
         let own = [Language::of_text(&request.query)];
         parsed.across = request.languages != own;
+        parsed.only_across = !request.languages.is_empty() && !request.languages.contains(&own[0]);
         let conditions = self.lexical.conditions(&snapshot, request, &parsed);
         let mut degraded = Vec::new();
         let dense = match request.mode {
@@ -69,7 +74,11 @@ impl KnowledgeIndex {
         } else {
             Some(self.by_words(&snapshot, &parsed, &conditions)?)
         };
-        let fused = fuse(self.config.fusion, lexical.as_ref().map(|lexical| lexical.ranking.as_slice()), dense.as_deref());
+        let fused = fuse(
+            fusion_of(self.config.fusion, &parsed),
+            lexical.as_ref().map(|lexical| lexical.ranking.as_slice()),
+            dense.as_deref(),
+        );
         let terms = match &lexical {
             Some(_) => Vec::new(),
             None => {
@@ -232,6 +241,16 @@ impl KnowledgeIndex {
             });
         }
         Ok(passages)
+    }
+}
+
+/// Vectors say little across languages: there they weigh a third.
+fn fusion_of(fusion: Fusion, parsed: &ParsedQuery) -> Fusion {
+    match fusion {
+        Fusion::Weighted { lexical, dense } if parsed.only_across => {
+            Fusion::Weighted { lexical: lexical + dense * (1.0 - ACROSS_SHARE), dense: dense * ACROSS_SHARE }
+        }
+        other => other,
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) struct QueryTerm {
 pub(super) struct QueryTerms {
     pub(super) terms: Vec<QueryTerm>,
     pub(super) bigrams: Vec<String>,
+    pub(super) characters: Vec<String>,
     pub(super) full: f32,
     /// Whether a word of the query is not known to the index.
     pub(super) unknown_word: bool,
@@ -66,18 +67,22 @@ pub(super) fn query_terms(
     let searcher = &snapshot.searcher;
     let documents = searcher.num_docs();
     let word_fields = [fields.body, fields.questions, fields.tag_words];
-    let mut found = QueryTerms { bigrams: analysis::bigram_terms(&parsed.folded), ..QueryTerms::default() };
+    let mut found = QueryTerms {
+        bigrams: analysis::bigram_terms(&parsed.folded),
+        characters: analysis::content_characters(&parsed.folded),
+        ..QueryTerms::default()
+    };
     let mut corrected = parsed.folded.clone();
     for word in &parsed.words {
         let count = holding(searcher, &word_fields, &word.term)?;
         let term_idf = idf(documents, count);
         let number = word.folded.chars().all(char::is_numeric);
         if count > 0 {
-            found.full += term_idf;
+            found.full += if parsed.only_across { 0.0 } else { term_idf };
             found.terms.push(QueryTerm { term: word.term.clone(), source: TermSource::Word, weight: 1.0, idf: term_idf });
         } else if !number {
             found.unknown_word = true;
-            found.full += term_idf * UNKNOWN_SHARE;
+            found.full += if parsed.only_across { 0.0 } else { term_idf * UNKNOWN_SHARE };
             for correction in corrections(&snapshot.vocabulary, &word.term).into_iter().filter(|_| !word.han) {
                 let idf = idf(documents, holding(searcher, &word_fields, &correction)?);
                 corrected.push(' ');
@@ -99,14 +104,23 @@ pub(super) fn query_terms(
     let translated = if parsed.across { bilingual.translate(&corrected) } else { Vec::new() };
     for translations in translated {
         let weight = weights.translation / (translations.len() as f32).sqrt();
+        let mut best_idf = 0.0_f32;
+        if parsed.only_across {
+            found.bigrams.extend(translations.iter().flat_map(|text| analysis::bigram_terms(text)));
+            found.characters.extend(translations.iter().flat_map(|text| analysis::content_characters(text)));
+        }
         for term in translations.iter().flat_map(|text| analysis::word_terms(text)) {
             let count = holding(searcher, &word_fields, &term)?;
             let known = found.terms.iter().any(|other| other.term == term);
             if count > 0 && !known && !crate::text::segment::is_stop_word(&term) {
+                best_idf = best_idf.max(idf(documents, count));
                 found.terms.push(QueryTerm { term, source: TermSource::Translation, weight, idf: idf(documents, count) });
             }
         }
+        found.full += if parsed.only_across { best_idf * weights.translation } else { 0.0 };
     }
+    found.characters.sort();
+    found.characters.dedup();
     found.full *= (weights.title + weights.questions + weights.body) * FULL_MATCH;
     Ok(found)
 }
@@ -169,6 +183,9 @@ pub(super) fn word_clauses(found: &QueryTerms, fields: &Fields, weights: &FieldW
         for (field, weight) in by_field {
             clauses.push(clause(field, &term.term, weight * term.weight));
         }
+    }
+    if weights.characters > 0.0 {
+        clauses.extend(found.characters.iter().map(|character| clause(fields.characters, character, weights.characters)));
     }
     clauses.extend(found.bigrams.iter().map(|pair| clause(fields.bigrams, pair, weights.bigrams)));
     clauses

@@ -3,6 +3,7 @@
 mod builtin;
 mod crash;
 mod documents;
+mod faq;
 mod index;
 
 use std::error::Error;
