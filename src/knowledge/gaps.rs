@@ -1,8 +1,7 @@
 //! Questions without a good answer, put together to candidates for new articles.
 //!
-//! Each question joins the nearest cluster if it is near enough, else it begins one. Nearness is the cosine of the words
-//! and character pairs, weighted by inverse document frequency; with vectors, the mean of that and the cosine of the
-//! vectors. The most central question names the cluster.
+//! Each question joins the nearest cluster if it is near enough, else it begins one. Nearness is the cosine of words and
+//! Chinese characters that carry meaning; with vectors, the mean of that and the cosine of the vectors. The most central question names the cluster.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -128,25 +127,14 @@ pub fn cluster(gaps: &[Gap], vectors: &[Vec<f32>], least: usize) -> Vec<GapClust
 }
 
 fn words_of(gaps: &[Gap]) -> Vec<Words> {
-    let terms = |gap: &Gap| {
+    let words = |gap: &Gap| {
         let parsed = ParsedQuery::parse(&gap.question);
-        let mut terms: Vec<String> = parsed.words.into_iter().map(|word| word.term).collect();
-        terms.extend(analysis::bigram_terms(&gap.question));
-        terms.sort();
-        terms.dedup();
-        terms
+        let terms = parsed.words.into_iter().map(|word| word.term).chain(analysis::content_characters(&gap.question));
+        let weights: HashMap<String, f32> = terms.map(|term| (term, 1.0)).collect();
+        let length = (weights.len() as f32).sqrt();
+        Words { weights, length }
     };
-    let all: Vec<Vec<String>> = gaps.iter().map(terms).collect();
-    let mut holding: HashMap<&str, usize> = HashMap::new();
-    all.iter().flatten().for_each(|term| *holding.entry(term).or_default() += 1);
-    let idf = |term: &str| (1.0 + all.len() as f32 / holding.get(term).copied().unwrap_or(1) as f32).ln();
-    all.iter()
-        .map(|terms| {
-            let weights: HashMap<String, f32> = terms.iter().map(|term| (term.clone(), idf(term))).collect();
-            let length = weights.values().map(|weight| weight * weight).sum::<f32>().sqrt();
-            Words { weights, length }
-        })
-        .collect()
+    gaps.iter().map(words).collect()
 }
 
 impl Cluster {

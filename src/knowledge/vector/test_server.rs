@@ -36,9 +36,10 @@ pub(in crate::knowledge) struct Behaviour {
 }
 
 struct Collection {
-    _dir: tempfile::TempDir,
     shard: EdgeShard,
     dimension: u64,
+    // goes after the shard, which writes into it when it goes
+    _dir: tempfile::TempDir,
 }
 
 #[derive(Clone)]
