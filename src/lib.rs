@@ -11,6 +11,7 @@ pub mod asr;
 pub mod assist;
 pub mod audio;
 pub mod bench;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod conversation;

@@ -5,12 +5,14 @@
 
 mod assets;
 mod learning;
+mod chat;
 mod player;
 mod service;
 mod stages;
 mod work;
 
 pub use assets::{Sample, load_rules, load_samples, load_scheme, load_schemes};
+pub use chat::{bot_around, build_bot, chat_book};
 pub use player::{PlayOptions, Played, play};
 pub use service::{App, AppError, FirstToken};
 pub use stages::{Built, StageOptions, build_stages, knowledge_config, registry};

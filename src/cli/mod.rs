@@ -7,6 +7,7 @@
 //! ```
 
 mod assist;
+pub(crate) mod chat;
 mod config;
 mod datasets;
 mod demo;
@@ -69,6 +70,8 @@ enum Command {
         #[command(subcommand)]
         command: knowledge::KnowledgeCommand,
     },
+    /// Chat bot: talk to it in the terminal, check its flows, play its stories.
+    Chat(chat::ChatArguments),
     /// Models: list, pull, verify, show, remove.
     Models {
         #[command(subcommand)]
@@ -145,6 +148,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Command::Assist(arguments) => assist::run(session, arguments).await,
             Command::Quality { command } => quality::run(session, command).await,
             Command::Knowledge { command } => knowledge::run(session, command).await,
+            Command::Chat(arguments) => chat::run(session, arguments).await,
             Command::Models { command } => {
                 let registry = crate::app::registry(&session.home, &session.settings)?;
                 models::run(command, &registry, &session.settings.encoder.model).await

@@ -10,11 +10,13 @@
 //! assert!(problems.to_string().contains("did you mean \"listen\""));
 //! ```
 
+mod chat;
 mod error;
 mod home;
 mod secret;
 mod settings;
 
+pub use chat::{ChatSettings, Secret, SiteKey};
 pub use error::{ConfigError, Problem};
 pub use home::{HomeError, find_home, hub_settings};
 pub use secret::Secret;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Problem, Secret};
 use crate::inference::Precision;
+use super::{ChatSettings, ConfigError, Problem, Secret};
 use crate::telemetry::LogFormat;
 
 /// All settings of a process.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub quality: QualitySettings,
     /// Personal data.
     pub privacy: PrivacySettings,
+    /// Chat bot.
+    pub chat: ChatSettings,
     /// Sizes and rates.
     pub limits: LimitSettings,
     /// Logs.
@@ -351,6 +354,17 @@ impl Settings {
             "knowledge.qdrant_timeout_ms",
             "must be from 5 to 10000",
         );
+        require(self.chat.deadline_ms >= 1_000, "chat.deadline_ms", "must be at least 1000");
+        require((-720..=840).contains(&self.chat.utc_offset_min), "chat.utc_offset_min", "must be from -720 to 840");
+        require(
+            self.chat.rewrite_url.is_empty() || !self.chat.rewrite_model.is_empty(),
+            "chat.rewrite_model",
+            "must name the model when chat.rewrite_url is set",
+        );
+        for site in &self.chat.sites {
+            require(site.key.expose().len() >= 16, "chat.sites.key", "must have at least 16 characters");
+            require(!site.origins.is_empty(), "chat.sites.origins", "must name at least one origin");
+        }
         require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");
         problems
     }

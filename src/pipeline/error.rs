@@ -38,6 +38,9 @@ pub enum PipelineError {
     /// A channel cannot be heard.
     #[error(transparent)]
     Listen(#[from] super::listen::ListenError),
+    /// A conversation with the bot cannot go on.
+    #[error("dialogue: {0}")]
+    Dialogue(String),
     /// No recogniser is loaded.
     #[error("no recogniser is loaded; `zhiyin models verify` says what is missing")]
     NoRecogniser,

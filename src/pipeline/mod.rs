@@ -18,6 +18,7 @@
 mod after_call;
 mod batch;
 mod batch_input;
+mod bot;
 mod call_task;
 mod desk;
 mod ears;
@@ -29,12 +30,14 @@ mod hub;
 mod in_force;
 pub mod listen;
 mod score_files;
+mod rewrite;
 mod spec;
 mod stages;
 
 pub use after_call::scorecard;
 pub use batch::annotate;
 pub use batch_input::{CONVERSATION_FILES, RawConversation, Refused, conversations, files_of, is_kind};
+pub use bot::{Backend, Bot, Talker};
 pub use call_task::{Attach, AudioNotice, AudioReady, Command, Ending, NewMessage};
 pub use desk::{Desk, head_of};
 pub use ears::MAX_AHEAD_MS;
@@ -45,6 +48,7 @@ pub use hub::{Hub, HubConfig, spoken_in};
 pub use in_force::{InForce, overlay};
 pub use listen::{ListenError, Listener, ListenerConfig};
 pub use score_files::{Journal, scorecards, write_parquet};
+pub use rewrite::Rewriter;
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 

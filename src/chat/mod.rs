@@ -1,0 +1,60 @@
+//! The chat front: a message and what was understood and found for it -> reply, slots, hand-over.
+//!
+//! ```text
+//! pipelines/chat.toml, chat/webhooks.toml, chat/flows/*.toml -> FlowBook (checked)
+//! State + Heard (message, vector, intents, passages) -> Dialogue::turn -> Turn (state, reply, acts, hand-over)
+//!                                                          |  Needs(CallRequest) ^
+//!                                                          +-> a business call --+ CallResult
+//! ```
+//!
+//! Everything is pure: no clock, no store, no network. A business call is asked for ([`Outcome::Needs`]) and comes back as
+//! a value; then the same turn is made again with it. Flows are explained in `docs/chat-flows.md`. Answers out of articles
+//! are quotations: [`grounded`] holds for each of them.
+//!
+//! ```no_run
+//! # fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use zhiyin::chat::{CallResults, Dialogue, FlowBook, Heard, Outcome, State};
+//! use zhiyin::conversation::Language;
+//! let dialogue = Dialogue::new(FlowBook::load("pipelines".as_ref(), &[])?);
+//! let today = chrono::NaiveDate::from_ymd_opt(2026, 3, 10).ok_or("no such day")?;
+//! let state = State::new(Language::Zh, today);
+//! let heard = Heard { text: "我的快递到哪了".into(), ..Heard::default() };
+//! if let Outcome::Turn(turn) = dialogue.turn(&state, &heard, &CallResults::new()) {
+//!     println!("{}", turn.text()); // asks for the order number
+//! }
+//! # Ok(()) }
+//! ```
+
+mod answer;
+mod book;
+mod condition;
+mod config;
+mod correct;
+mod dates;
+mod dialogue;
+mod error;
+mod flow;
+mod form;
+mod handover;
+mod message;
+mod state;
+mod story;
+mod trigger;
+mod values;
+
+pub use answer::{Answer, Citation, extract, grounded, overlap, supported};
+pub use book::{FlowBook, toml_files};
+pub use condition::{Comparison, Condition};
+pub use config::{ChatConfig, Cue, Limits, Thresholds};
+pub use dialogue::{Act, Button, Dialogue, Gap, Heard, Outcome, Turn};
+pub use error::{ChatError, Problem};
+pub use flow::{Flow, Row, Slot, SlotKind, SlotOption, Step, Table, Then, Trigger, Triggers, Webhook, Webhooks, When, WordLists, Words};
+pub use form::{CallRequest, CallResult, CallResults};
+pub use handover::{HandOver, Reason};
+pub use message::{Message, units};
+pub use state::{Ends, Frame, Offer, State};
+pub use story::{Backend, Story, StoryFile, StoryTurn, acts_written, difference, load_stories};
+pub use trigger::Fit;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! Values of slots out of messages: found, checked and brought to one form.
+
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use regex::Regex;
+
+use super::config::{ChatConfig, Cue};
+use super::dates::{self, Side};
+use super::flow::{Slot, SlotKind, SlotOption};
+use super::message::Message;
+use crate::nlu::find_entities;
+use crate::text::{fold, is_han};
+
+fn regex(source: &str) -> Option<Regex> {
+    Regex::new(source).ok()
+}
+
+static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"[A-Za-z]{1,4}-?\d{6,18}|\d{8,20}"));
+static MOBILE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^1[3-9]\d{9}$"));
+static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\d+(?:\.\d+)?"));
+static PHONE_LIKE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\+?\(?\d[\d ()-]{5,18}\d"));
+static NAME_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(r"(?i)^(我的?(名字|姓名)?(叫做?|是)|我叫|我是|姓名(是|：|:)?|名字(是|叫)?|收货人(姓名)?(是|：|:)?|收件人(是)?|持卡人(是)?|叫做?|户主(是)?|机主(是)?|本人|就是|是|写的是|用的是|my (full )?name is|the name is|name is|name's|the name on (it|the order) is|i'?m|i am|it'?s|it is|this is|it should be under|it'?s under|under|full name|name|card ?holder is|that would be|that'?s)[:，, ]*")
+});
+static NAME_HAN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^[\p{Han}]{2,4}(·[\p{Han}]{1,8})?"));
+static NAME_LATIN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*( [A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*){0,3}$"));
+static ADDRESS_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(r"(?i)^.{0,14}?(新地址(是|：|:)?|地址(是|改成|改为|改到|换成|：|:)|改(到|成|为)|换(到|成)|(寄|送|发)(到|去|给)|搬(到|去)了?|(new |the |correct |right )?address( is|:| should be)|send it to|deliver (it )?to|ship (it )?to|change (it )?to)[，, ：:]*")
+});
+
+/// What is known where a value is read.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// Cues of yes, no and skip.
+    pub config: &'a ChatConfig,
+    /// Today.
+    pub today: NaiveDate,
+    /// Whether the message answers the question for this slot.
+    pub asked: bool,
+}
+
+/// The value of a slot in a message, if it is there and allowed.
+pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<String> {
+    if slot.skip && reading.asked && reading.config.hears(Cue::Skip, &message.plain) {
+        return Some("skipped".to_owned());
+    }
+    if !reading.asked && !(slot.kind.from_any_message() && slot.early) {
+        return None;
+    }
+    match slot.kind {
+        SlotKind::OrderNo => order_no(&message.raw, reading.asked),
+        SlotKind::Phone => phone(message, reading.asked),
+        SlotKind::Amount => amount(message, reading.asked),
+        SlotKind::Date => date(slot, message, reading),
+        SlotKind::Month => dates::month(&message.written, reading.today).or_else(|| dates::month(&message.raw, reading.today)),
+        SlotKind::Choice => choice(slot, message, reading.asked),
+        SlotKind::YesNo => yes_no(message, reading.config),
+        SlotKind::Digits => digits(slot, message),
+        SlotKind::Number => in_range(slot, message),
+        SlotKind::Name => name(&message.raw),
+        SlotKind::Address => address(&message.raw),
+        SlotKind::Text => Some(message.raw.trim().to_owned()).filter(|t| t.chars().any(char::is_alphanumeric)),
+    }
+}
+
+fn order_no(text: &str, asked: bool) -> Option<String> {
+    let folded: String = text.chars().map(|c| fold(&c.to_string())).collect();
+    let found = |source: &str| -> Option<String> {
+        let pattern = ORDER.as_ref()?;
+        pattern.find_iter(source).find_map(|hit| {
+            let touches = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            let whole = !touches(source[..hit.start()].chars().next_back()) && !touches(source[hit.end()..].chars().next());
+            let value = hit.as_str().replace('-', "").to_ascii_uppercase();
+            let mobile = MOBILE.as_ref().is_some_and(|m| m.is_match(&value));
+            (whole && (asked || !mobile)).then_some(value)
+        })
+    };
+    found(&folded).or_else(|| if asked { found(&folded.replace([' ', '-'], "")) } else { None })
+}
+
+fn phone(message: &Message, asked: bool) -> Option<String> {
+    let proved = find_entities(&message.raw).into_iter().find(|e| e.kind == "phone").map(|e| {
+        let digits: String = e.value.chars().filter(char::is_ascii_digit).collect();
+        digits.strip_prefix("86").filter(|rest| rest.len() == 11).map_or(digits.clone(), str::to_owned)
+    });
+    if proved.is_some() {
+        return proved;
+    }
+    let in_range = |digits: String| (7..=15).contains(&digits.len()).then_some(digits);
+    if asked {
+        return runs_of_digits(message).into_iter().find_map(in_range);
+    }
+    let hit = PHONE_LIKE.as_ref()?.find(&message.raw)?.as_str();
+    if !hit.contains(['-', ' ', '+']) {
+        return None;
+    }
+    in_range(hit.chars().filter(char::is_ascii_digit).collect()).filter(|d| d.len() >= 10)
+}
+
+fn amount(message: &Message, asked: bool) -> Option<String> {
+    for text in [&message.written, &message.raw] {
+        if let Some(entity) = find_entities(text).into_iter().find(|e| e.kind == "amount") {
+            return Some(entity.value);
+        }
+    }
+    let number = || Some(NUMBER.as_ref()?.find(&message.written)?.as_str().to_owned());
+    if asked { number() } else { None }
+}
+
+fn date(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<String> {
+    let side = match (slot.past, slot.future) {
+        (true, _) => Side::Past,
+        (_, true) => Side::Future,
+        _ => Side::Either,
+    };
+    let day = dates::day(&message.written, reading.today, side).or_else(|| dates::day(&message.raw, reading.today, side))?;
+    let allowed = match side {
+        Side::Past => day <= reading.today,
+        Side::Future => day >= reading.today,
+        Side::Either => true,
+    };
+    allowed.then(|| day.format("%Y-%m-%d").to_string())
+}
+
+/// Places on a list: the first, the second, …
+const ORDINALS: [&[&str]; 4] = [
+    &["第一", "1", "一", "first", "one", "former"],
+    &["第二", "2", "二", "second", "two"],
+    &["第三", "3", "三", "third", "three"],
+    &["第四", "4", "四", "fourth", "four"],
+];
+
+fn choice(slot: &Slot, message: &Message, asked: bool) -> Option<String> {
+    let text = message.plain.as_str();
+    let named = |option: &SlotOption| {
+        let labels = [&option.label.zh, &option.label.en];
+        let in_words = option.words.all().chain(labels).any(|word| {
+            let word = fold(word);
+            let short = if word.chars().any(is_han) { word.chars().count() < 2 } else { word.len() < 3 };
+            (asked || !short) && occurs(text, &word)
+        });
+        in_words || (asked && text == option.id)
+    };
+    if let Some(option) = slot.options.iter().find(|option| named(option)) {
+        return Some(option.id.clone());
+    }
+    if !asked {
+        return None;
+    }
+    let place = ORDINALS.iter().position(|words| {
+        words.iter().any(|w| text == *w || (w.chars().count() > 1 && occurs(text, w) && message.units() <= 6))
+    });
+    slot.options.get(place?).map(|option| option.id.clone())
+}
+
+/// Whether a word occurs; a Latin word only as a whole one.
+pub(super) fn occurs(text: &str, word: &str) -> bool {
+    if word.is_empty() {
+        return false;
+    }
+    if word.chars().any(is_han) {
+        return text.contains(word);
+    }
+    text.match_indices(word).any(|(at, _)| {
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        !joins(text[..at].chars().next_back()) && !joins(text[at + word.len()..].chars().next())
+    })
+}
+
+fn yes_no(message: &Message, config: &ChatConfig) -> Option<String> {
+    let text = message.plain.as_str();
+    const YES_THOUGH: [&str; 8] = ["没错", "没问题", "不错", "不客气", "no problem", "not a problem", "no worries", "no objection"];
+    let yes = config.hears(Cue::Yes, text);
+    let no = config.hears(Cue::No, text);
+    let answer = match (yes, no) {
+        _ if YES_THOUGH.iter().any(|w| text.starts_with(w)) => "yes",
+        (true, false) => "yes",
+        (false, true) => "no",
+        (true, true) => {
+            let opens_with_yes = ["yes", "yeah", "yep", "sure", "ok", "okay"].iter().any(|w| text.starts_with(w));
+            if opens_with_yes { "yes" } else { "no" }
+        }
+        (false, false) => return None,
+    };
+    Some(answer.to_owned())
+}
+
+const SPOKEN_ZH: &str = "零一二三四五六七八九";
+const SPOKEN_EN: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/// Runs of digits, spoken ones included; blanks and hyphens inside a run are passed over.
+fn runs_of_digits(message: &Message) -> Vec<String> {
+    let mut runs = Vec::new();
+    let mut run = String::new();
+    let mut word = String::new();
+    let mut double = false;
+    let lower = fold(&message.raw);
+    for c in lower.chars().chain(['。']) {
+        if c.is_ascii_alphabetic() {
+            word.push(c);
+            continue;
+        }
+        if !word.is_empty() {
+            let digit = SPOKEN_EN.iter().position(|w| *w == word).or_else(|| (word == "oh" || word == "o").then_some(0));
+            match digit {
+                Some(digit) => {
+                    let times = if double { 2 } else { 1 };
+                    (0..times).for_each(|_| run.push_str(&digit.to_string()));
+                    double = false;
+                }
+                None if word == "double" => double = true,
+                None if !run.is_empty() => runs.push(std::mem::take(&mut run)),
+                None => {}
+            }
+            word.clear();
+        }
+        let spoken = match c {
+            '幺' | '妖' => Some(1),
+            '〇' => Some(0),
+            '两' => Some(2),
+            _ => SPOKEN_ZH.chars().position(|z| z == c),
+        };
+        if let Some(digit) = c.to_digit(10) {
+            run.push_str(&digit.to_string());
+        } else if let Some(digit) = spoken {
+            run.push_str(&digit.to_string());
+        } else if !matches!(c, ' ' | '-') && !run.is_empty() {
+            runs.push(std::mem::take(&mut run));
+        }
+    }
+    runs
+}
+
+fn digits(slot: &Slot, message: &Message) -> Option<String> {
+    let runs = runs_of_digits(message);
+    let least = slot.length.or(slot.min_length).unwrap_or(1);
+    let most = slot.length.or(slot.max_length).unwrap_or(20);
+    if let Some(run) = runs.iter().find(|run| (least..=most).contains(&run.len())) {
+        return Some(run.clone());
+    }
+    // a whole telephone number where its end was asked for
+    let whole = runs.iter().find(|run| slot.length.is_some_and(|n| n <= 4) && (7..=15).contains(&run.len()))?;
+    Some(whole[whole.len() - least..].to_owned())
+}
+
+fn in_range(slot: &Slot, message: &Message) -> Option<String> {
+    let lower = message.plain.as_str();
+    let written = NUMBER.as_ref()?.find(&message.written).and_then(|hit| hit.as_str().parse::<f64>().ok());
+    let spoken = || {
+        let zh = lower.chars().find_map(|c| SPOKEN_ZH.chars().position(|z| z == c).or_else(|| (c == '两').then_some(2)));
+        let en = SPOKEN_EN.iter().position(|w| occurs(lower, w));
+        #[expect(clippy::cast_precision_loss, reason = "a digit")]
+        zh.or(en).map(|n| n as f64)
+    };
+    let value = written.or_else(spoken)?;
+    let fits = slot.min.is_none_or(|min| value >= min) && slot.max.is_none_or(|max| value <= max);
+    fits.then(|| value.to_string())
+}
+
+fn name(text: &str) -> Option<String> {
+    let mut rest = text.trim().trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    for _ in 0..3 {
+        let shorter = NAME_LEAD.as_ref()?.replace(&rest, "").into_owned();
+        let lead = ["嗯", "好的", "好", "哦", "呃", "sure", "yes", "ok", "okay"].iter().find_map(|w| {
+            let cut = shorter.strip_prefix(w).or_else(|| shorter.get(..w.len()).filter(|s| s.eq_ignore_ascii_case(w)).map(|_| &shorter[w.len()..]));
+            cut.map(|c| c.trim_start_matches([',', '，', ' ', '。', '.']).to_owned()).filter(|c| !c.is_empty())
+        });
+        let next = lead.filter(|_| shorter.contains([',', '，', ' '])).unwrap_or(shorter);
+        if next == rest {
+            break;
+        }
+        rest = next;
+    }
+    let head = rest.split([',', '，', '。', ';', '；', '(', '（', '\n']).next().unwrap_or_default().trim();
+    if head.chars().any(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    if head.chars().any(is_han) {
+        let chars = head.chars().count();
+        const NO_NAMES: [&str; 18] = [
+            "什么", "怎么", "为什么", "哪个", "不知道", "不记得", "没有", "不是", "算了", "订单", "地址", "快递", "谢谢", "你好", "人工", "不想", "干嘛", "等等",
+        ];
+        if chars > 8 || NO_NAMES.iter().any(|w| head.contains(w)) {
+            return None;
+        }
+        return Some(NAME_HAN.as_ref()?.find(head)?.as_str().to_owned());
+    }
+    const NO_NAMES: [&str; 26] = [
+        "what", "why", "how", "when", "where", "who", "no", "yes", "not", "don't", "the", "is", "are", "hello", "thanks", "order", "number", "wait",
+        "sorry", "help", "it", "i", "you", "same", "wrong", "name",
+    ];
+    let plain = NAME_LATIN.as_ref()?.is_match(head);
+    let odd = head.to_lowercase().split(' ').any(|w| NO_NAMES.contains(&w));
+    (plain && !odd && head.len() >= 2).then(|| head.to_owned())
+}
+
+fn address(text: &str) -> Option<String> {
+    let mut rest = ADDRESS_LEAD.as_ref()?.replace(text.trim(), "").trim().to_owned();
+    rest = rest.trim_end_matches(['。', '，', ',', '!', '！', '.']).to_owned();
+    for tail in ["谢谢", "吧", "就行", "可以吗", "please", "thanks"] {
+        if let Some(cut) = rest.strip_suffix(tail) {
+            rest = cut.trim_end_matches(['，', ',', ' ', '。']).to_owned();
+        }
+    }
+    let han = rest.chars().filter(|c| is_han(*c)).count();
+    const PLACES: [&str; 22] = [
+        "号", "路", "街", "区", "室", "楼", "栋", "村", "镇", "县", "市", "苑", "小区", "大厦", "巷", "弄", "单元", "园", "中心", "广场", "城", "驿站",
+    ];
+    let chinese = han >= 6 && PLACES.iter().filter(|p| rest.contains(**p)).count() >= 2;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let english = han == 0 && words.len() >= 3 && rest.chars().any(|c| c.is_ascii_digit());
+    (chinese || english).then_some(rest)
+}
