@@ -284,7 +284,7 @@ pub(super) async fn message(
         }
     }
     let message =
-        NewMessage { role: request.role, text: request.text, sent_at: request.sent_at, external_id: request.external_id };
+        NewMessage { role: request.role, text: request.text, sent_at: request.sent_at, external_id: request.external_id, ..NewMessage::default() };
     let utterance = context.hub.message(&call.call_id, message).await?;
     Ok((StatusCode::CREATED, Json(utterance)).into_response())
 }

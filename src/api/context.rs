@@ -51,6 +51,8 @@ pub struct ApiContext {
     pub shelf: KnowledgeShelf,
     /// Long work.
     pub jobs: JobDesk,
+    /// The chat bot.
+    pub chat: Arc<super::ChatDesk>,
     /// Plays a sample call and gives its call id.
     pub player: SamplePlayer,
     /// Sample calls that the page offers: `{id, title, language}`.

@@ -285,3 +285,13 @@ async fn answer(context: &ApiContext, principal: &Principal, filter: &mut TypeFi
         Err(problem) => serde_json::json!({"type": "error", "ref": reference, "code": problem.code}).to_string(),
     }
 }
+
+/// A stream of the wanted types of a subscription.
+pub(super) fn stream_of(subscription: Subscription, types: &[&str]) -> Response {
+    let filter = TypeFilter::of(types.iter().map(|t| (*t).to_owned()).collect());
+    let events = stream::unfold(Some(subscription), move |state| {
+        let filter = filter.clone();
+        async move { next_sse(state, &filter).await }
+    });
+    sse(events)
+}

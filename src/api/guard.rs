@@ -22,7 +22,15 @@ pub(super) async fn guard(
     let Some(route) = find(request.method(), path.as_str()) else {
         return Problem::new("method_not_allowed", "this path has other methods").into_response();
     };
-    match admit(&context, route, request.headers(), request.uri().query(), request.uri().path()) {
+    let visitor = bearer(request.headers()).filter(|secret| secret.starts_with(super::chat::VISITOR_PREFIX)).map(str::to_owned);
+    let admitted = match &visitor {
+        Some(ticket) if route.scope.is_some() => match super::chat::visitor(&context, ticket, request.uri().path()).await {
+            Ok(principal) => let_in(&context, route, principal),
+            Err(problem) => Err(problem),
+        },
+        _ => admit(&context, route, request.headers(), request.uri().query(), request.uri().path()),
+    };
+    match admitted {
         Ok(principal) => {
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
@@ -44,8 +52,16 @@ fn admit(
     query: Option<&str>,
     path: &str,
 ) -> Result<Option<Principal>, Problem> {
-    let Some(scope) = route.scope else { return Ok(None) };
+    if route.scope.is_none() {
+        return Ok(None);
+    }
     let principal = principal(context, headers, query, path)?;
+    let_in(context, route, principal)
+}
+
+/// Scope and rate of a principal on a route.
+fn let_in(context: &ApiContext, route: &Route, principal: Principal) -> Result<Option<Principal>, Problem> {
+    let Some(scope) = route.scope else { return Ok(None) };
     // Any valid token may ask for the version, for a ticket of its own scopes and for the jobs that it sees.
     let for_any = matches!(route.path, "/version" | "/api/v1/tickets") || route.path.starts_with("/api/v1/jobs");
     if !for_any && !principal.may(scope) {
@@ -60,11 +76,17 @@ fn admit(
     Ok(Some(principal))
 }
 
-fn principal(context: &ApiContext, headers: &HeaderMap, query: Option<&str>, path: &str) -> Result<Principal, Problem> {
-    let bearer = headers
+/// The secret of the `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
-        .and_then(|v| ["Bearer ", "bearer ", "Token ", "token "].iter().find_map(|scheme| v.strip_prefix(scheme)));
+        .and_then(|v| ["Bearer ", "bearer ", "Token ", "token "].iter().find_map(|scheme| v.strip_prefix(scheme)))
+        .map(str::trim)
+}
+
+fn principal(context: &ApiContext, headers: &HeaderMap, query: Option<&str>, path: &str) -> Result<Principal, Problem> {
+    let bearer = bearer(headers);
     let key = headers.get("x-api-key").and_then(|v: &HeaderValue| v.to_str().ok());
     if let Some(secret) = bearer.or(key) {
         return context.tokens.principal(secret.trim());

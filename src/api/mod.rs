@@ -19,6 +19,8 @@ mod audio;
 mod audio_frames;
 mod calibrations;
 mod calls;
+mod chat;
+mod chat_desk;
 mod compat;
 mod context;
 mod cues;
@@ -51,6 +53,7 @@ mod text_surfaces;
 mod understand;
 mod web;
 
+pub use chat_desk::ChatDesk;
 pub use context::{ApiContext, SamplePlayer, TokenBook};
 pub use export::{subtitles, transcript_lines};
 pub use job_desk::{ItemEffect, Job, JobDesk, JobKind, Progress};

@@ -15,7 +15,7 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
+    admin, alerts, audio, calls, chat, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
     understand, web,
 };
 use super::{knowledge_import, knowledge_learning};
@@ -24,7 +24,8 @@ use super::{appeals, calibrations, reviews};
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
-    let cors = cors(&context.server.cors_origins);
+    let sites = context.chat.settings.sites.iter().flat_map(|site| site.origins.clone());
+    let cors = cors(&context.server.cors_origins.iter().cloned().chain(sites).collect::<Vec<_>>());
     let limit = DefaultBodyLimit::max(context.limits.json_bytes);
     Router::new()
         .merge(open_routes())
@@ -34,6 +35,7 @@ pub fn router(context: ApiContext) -> Router {
         .merge(job_routes())
         .merge(people_routes())
         .merge(admin_routes())
+        .merge(chat_routes())
         .merge(compat::routes())
         .merge(super::text_surfaces::routes())
         .layer(from_fn_with_state(context.clone(), idempotency))
@@ -87,6 +89,21 @@ fn call_routes() -> Router<ApiContext> {
         .route("/api/v1/alerts/{alert_id}/resolve", post(alerts::resolve))
         .route("/api/v1/samples", get(web::samples))
         .route("/api/v1/samples/{sample_id}/play", post(web::play))
+}
+
+fn chat_routes() -> Router<ApiContext> {
+    Router::new()
+        .route("/api/v1/chat/sessions", post(chat::create))
+        .route("/api/v1/chat/sessions/{chat_id}", get(chat::get).delete(chat::delete))
+        .route("/api/v1/chat/sessions/{chat_id}/messages", get(chat::messages).post(chat::message))
+        .route("/api/v1/chat/sessions/{chat_id}/events", get(chat::events))
+        .route("/api/v1/chat/sessions/{chat_id}/messages/{message_id}/feedback", post(chat::feedback))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff", post(chat::handoff))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff/accept", post(chat::accept))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff/return", post(chat::give_back))
+        .route("/api/v1/chat/sessions/{chat_id}/agent-messages", post(chat::agent_message))
+        .route("/api/v1/chat/visits", post(chat::visit))
+        .route("/chat/{*path}", get(web::chat_file))
 }
 
 fn knowledge_routes() -> Router<ApiContext> {
@@ -176,6 +193,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("x-site-key"),
+            HeaderName::from_static("last-event-id"),
         ])
 }
 

@@ -14,6 +14,7 @@ use super::{ApiContext, Problem};
 #[folder = "web/"]
 #[include = "index.html"]
 #[include = "static/*"]
+#[include = "chat/*"]
 struct Files;
 
 /// The live page.
@@ -24,6 +25,23 @@ pub(super) async fn index() -> Response {
 /// A file of the live page.
 pub(super) async fn asset(Path(path): Path<String>) -> Response {
     file(&format!("static/{path}"))
+}
+
+/// A file of the embeddable chat: pages of other sites load it, so its policy names no frame.
+pub(super) async fn chat_file(Path(path): Path<String>) -> Response {
+    match Files::get(&format!("chat/{path}")) {
+        Some(file) => {
+            let kind = mime_guess::from_path(&path).first_or_octet_stream();
+            let headers = [
+                (header::CONTENT_TYPE, kind.to_string()),
+                (header::CACHE_CONTROL, "public, max-age=300".to_owned()),
+                (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
+                (header::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin".to_owned()),
+            ];
+            (headers, file.data).into_response()
+        }
+        None => Problem::not_found("file").into_response(),
+    }
 }
 
 fn file(path: &str) -> Response {

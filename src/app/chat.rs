@@ -27,10 +27,10 @@ pub fn chat_book(home: &Path) -> anyhow::Result<FlowBook> {
 /// The files have mistakes, or the encoder failed.
 pub fn bot_around(home: &Path, settings: &Settings, stages: &Arc<Stages>, url: &str) -> anyhow::Result<Bot> {
     let chat = &settings.chat;
-    let backend = Backend { url: url.to_owned(), secret: chat.webhook_secret.expose().to_owned() };
+    let backend = Backend { url: url.to_owned(), secret: chat.webhook_secret.reveal().unwrap_or_default().to_owned() };
     let rewriter = (!chat.rewrite_url.is_empty()).then(|| {
         let timeout = Duration::from_millis(chat.rewrite_timeout_ms);
-        Rewriter::new(&chat.rewrite_url, chat.rewrite_key.expose(), &chat.rewrite_model, timeout)
+        Rewriter::new(&chat.rewrite_url, chat.rewrite_key.reveal().unwrap_or_default(), &chat.rewrite_model, timeout)
     });
     Ok(Bot::new(chat_book(home)?, Arc::clone(stages), backend, rewriter)?)
 }

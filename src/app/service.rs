@@ -12,7 +12,7 @@ use super::assets::load_samples;
 use super::player::{PlayOptions, play};
 use super::stages::{StageOptions, build_stages, registry};
 use crate::access::{RateClass, RateLimiter, RowFilter, Scope, TokenRecord, hash_secret, new_secret};
-use crate::api::{ApiContext, JobDesk, KnowledgeShelf, Problem, SamplePlayer, TokenBook, put_in_force, router};
+use crate::api::{ApiContext, ChatDesk, PracticeBackend, JobDesk, KnowledgeShelf, Problem, SamplePlayer, TokenBook, put_in_force, router};
 use crate::config::{Settings, SyncMode};
 use crate::conversation::{CallId, IdKind, new_id};
 use crate::event::{CallState, EventSink, now_rfc3339};
@@ -89,10 +89,12 @@ impl App {
         let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };
         let samples = load_samples(home);
         let heads = follow_heads(home, settings, built.stages.encoder.clone()).await?;
+        let chat = Arc::new(chat_desk(home, settings, &hub).await?);
         let context = ApiContext {
             player: sample_player(hub.clone(), home),
             samples: Arc::new(samples.iter().map(super::Sample::view).collect()),
             hub,
+            chat,
             log,
             jobs,
             shelf,
@@ -107,6 +109,7 @@ impl App {
             heads,
             settings: Arc::new(serde_json::to_value(settings)?),
         };
+        tokio::spawn(context.clone().end_idle_chats(Duration::from_secs(30)));
         Ok(Self { context, first_token, listener })
     }
 
@@ -212,10 +215,26 @@ async fn take_up_calls(store: &Store, hub: &Hub) -> anyhow::Result<()> {
         if call.state == CallState::Post {
             hub.complete(&call, &events).await?;
         } else {
-            hub.take_up(call, &events);
+            let chat = store.chat_of_call(call.call_id.as_str()).await?;
+            if chat.is_some() { hub.take_up_chat(call, &events) } else { hub.take_up(call, &events) }
         }
     }
     Ok(())
+}
+
+/// The chat bot with its backend: a configured one, the practice backend for `sample`, or none.
+async fn chat_desk(home: &Path, settings: &Settings, hub: &Hub) -> anyhow::Result<ChatDesk> {
+    let url = match settings.chat.webhook_url.as_str() {
+        "sample" => {
+            let practice = PracticeBackend::start(super::chat_book(home)?.webhooks().to_vec()).await?;
+            tracing::warn!("chat.webhook_url is \"sample\": business calls get sample answers");
+            practice.room("service", crate::chat::Backend::new())
+        }
+        url => url.to_owned(),
+    };
+    let (home, copy, stages) = (home.to_path_buf(), settings.clone(), Arc::clone(hub.stages()));
+    let bot = tokio::task::spawn_blocking(move || super::bot_around(&home, &copy, &stages, &url)).await??;
+    Ok(ChatDesk::new(bot, settings.chat.clone()))
 }
 
 async fn make_first_token(tokens: &TokenBook, store: &Store) -> anyhow::Result<FirstToken> {

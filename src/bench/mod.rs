@@ -2,6 +2,7 @@
 //!
 //! Figures keep their names, so that runs can be compared over time.
 
+mod chat;
 mod encoder;
 mod knowledge;
 mod live;
@@ -27,6 +28,8 @@ pub enum BenchCommand {
     Encoder(encoder::EncoderArguments),
     /// Conversations an hour through annotation, rules and scoring.
     Quality(quality::QualityArguments),
+    /// Chats with the bot over HTTP, many at once: message to first token; and the stories.
+    Chat(chat::ChatBenchArguments),
     /// Building and searching a large knowledge index, quality of the ranking.
     Knowledge(knowledge::KnowledgeArguments),
 }
@@ -41,6 +44,7 @@ pub(crate) async fn run(session: Session, command: BenchCommand) -> anyhow::Resu
         BenchCommand::Start(arguments) => start::run(session, arguments).await,
         BenchCommand::Encoder(arguments) => encoder::run(session, arguments),
         BenchCommand::Quality(arguments) => quality::run(session, arguments),
+        BenchCommand::Chat(arguments) => chat::run(session, arguments).await,
         BenchCommand::Knowledge(arguments) => tokio::task::spawn_blocking(move || knowledge::run(&session, &arguments)).await?,
     }
 }

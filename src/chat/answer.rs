@@ -69,6 +69,13 @@ fn only_number(chars: &[char]) -> bool {
     chars.iter().all(|c| c.is_whitespace() || c.is_ascii_digit())
 }
 
+/// A line of a few words without any mark names a section and says nothing.
+fn is_heading(line: &str) -> bool {
+    let marked = line.chars().any(|c| matches!(c, '。' | '，' | '；' | '：' | '、' | '.' | ',' | ':' | ';' | '|' | '!' | '?' | '！' | '？') || c.is_ascii_digit());
+    let item = line.starts_with("- ") || line.starts_with("* ");
+    line.starts_with('#') || (!marked && !item && units(line) <= 10)
+}
+
 fn push(chars: &[char], spans: &mut Vec<(usize, usize)>, from: usize, to: usize) {
     let blank = |c: &char| c.is_whitespace();
     let lead = chars[from..to].iter().take_while(|c| blank(c)).count();
@@ -79,7 +86,9 @@ fn push(chars: &[char], spans: &mut Vec<(usize, usize)>, from: usize, to: usize)
     let (start, end) = (from + lead, to - tail);
     let body: String = chars[start..end].iter().collect();
     let rule = body.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
-    if !body.starts_with('#') && !rule {
+    let begins_line = start == 0 || chars[..start].iter().rev().take_while(|c| c.is_whitespace()).any(|c| *c == '\n');
+    let ends_line = end == chars.len() || chars[end..].iter().take_while(|c| c.is_whitespace()).any(|c| *c == '\n');
+    if !rule && !(begins_line && ends_line && is_heading(&body)) {
         spans.push((start, end));
     }
 }
@@ -198,7 +207,7 @@ pub fn extract(question: &str, hit: &PassageHit, max_chars: usize) -> Option<Ans
     }
     let (start, end) = (spans[first].0, spans[last].1);
     let quote = slice(&hit.text, start, end);
-    let text = readable(&without_headings(&quote));
+    let text = readable(&quote);
     if units(&text) < 2 {
         return None;
     }
@@ -214,14 +223,10 @@ pub fn extract(question: &str, hit: &PassageHit, max_chars: usize) -> Option<Ans
     Some(Answer { text, citation, score: hit.score })
 }
 
-/// A heading or an empty line between two sentences ends a section.
+/// A heading or empty lines between two sentences end a section.
 fn gap_is_wide(text: &str, from: usize, to: usize) -> bool {
     let between = slice(text, from, to.min(from + 200));
-    between.contains('#') || between.matches('\n').count() > 2
-}
-
-fn without_headings(text: &str) -> String {
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n")
+    between.lines().any(|line| line.chars().any(char::is_alphanumeric)) || between.matches('\n').count() > 2
 }
 
 /// Longest quotation in a language.

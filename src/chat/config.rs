@@ -21,7 +21,9 @@ pub struct Thresholds {
     pub margin: f32,
     /// Score of a passage that is said as an answer.
     pub answer: f32,
-    /// Share of the question's weight that the article must hold.
+    /// Score from which the passage needs no words in common with the question.
+    pub answer_alone: f32,
+    /// Share of the question's weight that the article must hold below that.
     pub overlap: f32,
     /// What a certain intent adds to its flow.
     pub intent_bonus: f32,
@@ -74,6 +76,8 @@ pub enum Cue {
     Skip,
     Question,
     General,
+    HowTo,
+    Personal,
     Secret,
     FollowUp,
     Greeting,
@@ -82,7 +86,7 @@ pub enum Cue {
     Bot,
 }
 
-const CUES: [(Cue, &str); 20] = [
+const CUES: [(Cue, &str); 22] = [
     (Cue::Person, "person"),
     (Cue::NotPerson, "not_person"),
     (Cue::Anger, "anger"),
@@ -97,6 +101,8 @@ const CUES: [(Cue, &str); 20] = [
     (Cue::Skip, "skip"),
     (Cue::Question, "question"),
     (Cue::General, "general"),
+    (Cue::HowTo, "how_to"),
+    (Cue::Personal, "personal"),
     (Cue::Secret, "secret"),
     (Cue::FollowUp, "follow_up"),
     (Cue::Greeting, "greeting"),

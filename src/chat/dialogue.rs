@@ -351,7 +351,7 @@ impl<'a> Talk<'a> {
         let best = fits.first().filter(|fit| fit.score >= thresholds.start_flow);
         let answer = self.answer();
         if let Some(best) = best {
-            if let Some(answer) = answer.filter(|_| self.hears(Cue::General)) {
+            if let Some(answer) = answer.filter(|_| self.asks_in_general()) {
                 let flow = best.flow.clone();
                 return self.give(answer, Some(flow));
             }
@@ -372,6 +372,11 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// Whether a message asks how things are done in general, not to have them done.
+    fn asks_in_general(&self) -> bool {
+        self.hears(Cue::HowTo) || (self.hears(Cue::General) && !self.hears(Cue::Personal))
+    }
+
     /// The answer out of the passages, if one is good enough.
     fn answer(&self) -> Option<Answer> {
         let thresholds = self.book.config.thresholds;
@@ -379,7 +384,8 @@ impl<'a> Talk<'a> {
         let question = &self.heard.query;
         self.heard.passages.iter().take(3).find_map(|hit| {
             let context = format!("{} {} {}", hit.title, hit.headings.join(" "), hit.text);
-            let good = hit.score >= thresholds.answer && overlap(question, &context) >= thresholds.overlap;
+            let known = hit.score >= thresholds.answer_alone || overlap(question, &context) >= thresholds.overlap;
+            let good = hit.score >= thresholds.answer && known;
             if !good {
                 return None;
             }
@@ -435,7 +441,10 @@ impl<'a> Talk<'a> {
 
     fn small_talk(&mut self) -> bool {
         let kinds = [(Cue::Greeting, "greeting", "hello"), (Cue::Bot, "bot", "bot"), (Cue::Bye, "bye", "bye"), (Cue::Thanks, "thanks", "thanks")];
-        let kind = kinds.iter().find(|(cue, _, _)| !self.message.plain.is_empty() && self.hears(*cue));
+        let plain = self.message.plain.trim_end_matches(['?', '？', ' ']).to_owned();
+        let kind = kinds.iter().find(|(cue, _, _)| {
+            !plain.is_empty() && (self.hears(*cue) || self.book.config.hears(*cue, &plain))
+        });
         let Some((_, kind, text)) = kind else { return false };
         self.progress.acts.push(Act::SmallTalk((*kind).to_owned()));
         self.say(text);
@@ -500,11 +509,14 @@ impl<'a> Talk<'a> {
         if let Some(value) = value {
             return self.fill(asked, value);
         }
-        if self.fill_early() || self.digress_to_flow() || self.digress_to_answer() {
+        if self.fill_early() || self.digress_to_flow() {
             return;
         }
         if self.small_talk() {
             return self.ask_again(asked);
+        }
+        if self.digress_to_answer() {
+            return;
         }
         self.retry(asked);
     }
@@ -584,7 +596,7 @@ impl<'a> Talk<'a> {
         let fits = self.book.fits(&self.message.plain, self.heard.vector.as_deref(), &self.heard.intents);
         let runs = |id: &str| self.progress.state.stack.iter().any(|f| f.flow == id);
         let Some(best) = fits.first().filter(|fit| fit.score >= thresholds.digress_flow && !runs(&fit.flow)) else { return false };
-        if self.hears(Cue::General) && self.answer().is_some() {
+        if self.asks_in_general() && self.answer().is_some() {
             return false;
         }
         let frame = self.opened(&best.flow, &self.message.clone());

@@ -65,7 +65,12 @@ pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<Stri
 }
 
 fn order_no(text: &str, asked: bool) -> Option<String> {
-    let folded: String = text.chars().map(|c| fold(&c.to_string())).collect();
+    let half_width = |c: char| match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        '\u{3000}' => ' ',
+        other => other,
+    };
+    let folded: String = text.chars().map(half_width).collect();
     let found = |source: &str| -> Option<String> {
         let pattern = ORDER.as_ref()?;
         pattern.find_iter(source).find_map(|hit| {
@@ -87,7 +92,9 @@ fn phone(message: &Message, asked: bool) -> Option<String> {
     if proved.is_some() {
         return proved;
     }
-    let in_range = |digits: String| (7..=15).contains(&digits.len()).then_some(digits);
+    // A number that begins like a mobile one has eleven digits.
+    let whole = |d: &str| d.len() == 11 || !matches!(d.as_bytes(), [b'1', b'3'..=b'9', ..]);
+    let in_range = |digits: String| ((7..=15).contains(&digits.len()) && whole(&digits)).then_some(digits);
     if asked {
         return runs_of_digits(message).into_iter().find_map(in_range);
     }
@@ -133,16 +140,18 @@ const ORDINALS: [&[&str]; 4] = [
 
 fn choice(slot: &Slot, message: &Message, asked: bool) -> Option<String> {
     let text = message.plain.as_str();
-    let named = |option: &SlotOption| {
+    let named = |option: &SlotOption| -> usize {
         let labels = [&option.label.zh, &option.label.en];
-        let in_words = option.words.all().chain(labels).any(|word| {
-            let word = fold(word);
+        let longest = option.words.all().chain(labels).map(|word| fold(word)).filter(|word| {
             let short = if word.chars().any(is_han) { word.chars().count() < 2 } else { word.len() < 3 };
-            (asked || !short) && occurs(text, &word)
+            (asked || !short) && occurs(text, word)
         });
-        in_words || (asked && text == option.id)
+        let longest = longest.map(|word| word.chars().count()).max().unwrap_or(0);
+        if asked && text == option.id { longest.max(1) } else { longest }
     };
-    if let Some(option) = slot.options.iter().find(|option| named(option)) {
+    // The longest words decide; of equal ones the option that stands first.
+    let best = slot.options.iter().rev().map(|option| (named(option), option)).max_by_key(|(length, _)| *length);
+    if let Some((_, option)) = best.filter(|(length, _)| *length > 0) {
         return Some(option.id.clone());
     }
     if !asked {
@@ -262,7 +271,7 @@ fn name(text: &str) -> Option<String> {
     let mut rest = text.trim().trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned();
     for _ in 0..3 {
         let shorter = NAME_LEAD.as_ref()?.replace(&rest, "").into_owned();
-        let lead = ["嗯", "好的", "好", "哦", "呃", "sure", "yes", "ok", "okay"].iter().find_map(|w| {
+        let lead = ["嗯", "好吧", "行吧", "行", "好的", "好", "哦", "呃", "sure", "yes", "ok", "okay"].iter().find_map(|w| {
             let cut = shorter.strip_prefix(w).or_else(|| shorter.get(..w.len()).filter(|s| s.eq_ignore_ascii_case(w)).map(|_| &shorter[w.len()..]));
             cut.map(|c| c.trim_start_matches([',', '，', ' ', '。', '.']).to_owned()).filter(|c| !c.is_empty())
         });

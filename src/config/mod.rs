@@ -16,7 +16,7 @@ mod home;
 mod secret;
 mod settings;
 
-pub use chat::{ChatSettings, Secret, SiteKey};
+pub use chat::{ChatSettings, SiteKey};
 pub use error::{ConfigError, Problem};
 pub use home::{HomeError, find_home, hub_settings};
 pub use secret::Secret;

@@ -7,7 +7,6 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Problem, Secret};
 use crate::inference::Precision;
 use super::{ChatSettings, ConfigError, Problem, Secret};
 use crate::telemetry::LogFormat;
@@ -362,7 +361,7 @@ impl Settings {
             "must name the model when chat.rewrite_url is set",
         );
         for site in &self.chat.sites {
-            require(site.key.expose().len() >= 16, "chat.sites.key", "must have at least 16 characters");
+            require(site.key.reveal().is_some_and(|k| k.len() >= 16), "chat.sites.key", "must have at least 16 characters");
             require(!site.origins.is_empty(), "chat.sites.origins", "must name at least one origin");
         }
         require(self.limits.json_bytes >= 1_024, "limits.json_bytes", "must be at least 1024");

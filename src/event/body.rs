@@ -139,6 +139,34 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         external_id: Option<String>,
     },
+    /// A person is asked to take over from the bot.
+    #[serde(rename = "handoff.requested")]
+    HandoffRequested {
+        /// Why.
+        reason: crate::chat::Reason,
+        /// Suggested queue.
+        queue: Option<String>,
+        /// 1 at once, 2 soon, 3 in turn.
+        priority: u8,
+        /// Everything that he needs to know.
+        context: Box<crate::chat::HandOver>,
+    },
+    /// A person took over; the bot is silent.
+    #[serde(rename = "handoff.accepted")]
+    HandoffAccepted {
+        /// Who.
+        agent: String,
+        /// How long the customer waited.
+        waited_ms: i64,
+    },
+    /// The bot goes on.
+    #[serde(rename = "handoff.returned")]
+    HandoffReturned {
+        /// Who gave it back.
+        by: String,
+        /// What he did.
+        note: Option<String>,
+    },
     /// A summary.
     #[serde(rename = "summary.ready")]
     SummaryReady(Summary),
@@ -183,6 +211,9 @@ impl EventBody {
             Self::AlertAcknowledged { .. } => "alert.acknowledged",
             Self::AlertResolved { .. } => "alert.resolved",
             Self::MessageAdded { .. } => "message.added",
+            Self::HandoffRequested { .. } => "handoff.requested",
+            Self::HandoffAccepted { .. } => "handoff.accepted",
+            Self::HandoffReturned { .. } => "handoff.returned",
             Self::SummaryReady(_) => "summary.ready",
             Self::QualityScored(_) => "quality.scored",
             Self::StageDegraded(_) => "stage.degraded",

@@ -41,6 +41,17 @@ pub enum Record {
         /// What goes.
         findings: Vec<crate::privacy::Finding>,
     },
+    /// What the bot remembers of a chat, and its reply.
+    Chat {
+        /// `chat_…`.
+        chat_id: String,
+        /// JSON of the session.
+        session: String,
+        /// Token or site that opened the chat.
+        owner: String,
+        /// The message that is answered, the bot's message and the JSON of the reply.
+        reply: Option<[String; 3]>,
+    },
     /// A whole scorecard.
     Score {
         /// `scr_…`.

@@ -23,7 +23,7 @@ pub use super::ears::{Attach, AudioNotice, AudioReady};
 pub const MAILBOX_CAPACITY: usize = 64;
 
 /// A message of a text conversation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewMessage {
     /// Who.
     pub role: Role,
@@ -33,6 +33,12 @@ pub struct NewMessage {
     pub sent_at: Option<String>,
     /// Name in the sending system.
     pub external_id: Option<String>,
+    /// `msg_…`; made here by default.
+    pub message_id: Option<String>,
+    /// Events that are kept together with it, behind it.
+    pub with: Vec<EventBody>,
+    /// Rows that are kept together with it.
+    pub records: Vec<Record>,
 }
 
 /// Weight of the hot words of a queue, 1 to 10.
@@ -355,7 +361,7 @@ impl CallTask {
         let guarded = self.desk.guard(utterance);
         let utterance = guarded.utterance.clone();
         let body = EventBody::MessageAdded {
-            message_id: new_id(IdKind::Message),
+            message_id: message.message_id.unwrap_or_else(|| new_id(IdKind::Message)),
             utterance_id: utterance.utterance_id.clone(),
             role: message.role,
             speaker: None,
@@ -371,7 +377,9 @@ impl CallTask {
             body: serde_json::to_string(&utterance).unwrap_or_default(),
         });
         let call_id = self.desk.call().call_id.clone();
-        self.sink.append(&call_id, vec![Draft::new(start_ms, body)], record.into_iter().collect()).await?;
+        let drafts = [body].into_iter().chain(message.with).map(|body| Draft::new(start_ms, body)).collect();
+        let records = record.into_iter().chain(message.records).collect();
+        self.sink.append(&call_id, drafts, records).await?;
         self.follow_up(guarded, None).await?;
         let drafts = self.desk.advance_clock(start_ms);
         self.append(drafts).await?;

@@ -118,6 +118,15 @@ impl Hub {
     /// Takes up a call that a former life of the process left open, from its events. It waits for its audio as long as
     /// after a lost socket, then ends as `interrupted`.
     pub fn take_up(&self, call: Call, events: &[Event]) {
+        self.take_up_until(call, events, Some(Instant::now() + self.shared.config.resume_grace));
+    }
+
+    /// Takes up a chat: it waits for its next message, however long that takes.
+    pub fn take_up_chat(&self, call: Call, events: &[Event]) {
+        self.take_up_until(call, events, None);
+    }
+
+    fn take_up_until(&self, call: Call, events: &[Event], lost_at: Option<Instant>) {
         let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
         let voice = call.channel == Channel::Voice;
         self.shared.calls.lock().insert(call.call_id.clone(), Running { commands: sender, voice });
@@ -125,7 +134,7 @@ impl Hub {
         for (utterance, understanding) in spoken_in(events) {
             desk.restore(utterance, understanding);
         }
-        self.run(desk, mailbox, Some(Instant::now() + self.shared.config.resume_grace));
+        self.run(desk, mailbox, lost_at);
     }
 
     /// Finishes a call that had ended when the process died: score, summary, last event.

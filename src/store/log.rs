@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, broadcast};
 
 use super::knowledge::KnowledgeWrite;
 use super::records::{AlertRow, ScoreRow, SuggestionRow};
-use super::{Store, StoreError, Write};
+use super::{ChatRow, ChatWrite, Store, StoreError, Write};
 use crate::conversation::CallId;
 use crate::event::{Appended, Call, Draft, Event, EventBody, EventSink, Record, now_rfc3339};
 
@@ -175,7 +175,7 @@ impl CallLog {
 
 impl EventSink for EventLog {
     fn append<'a>(&'a self, call_id: &'a CallId, drafts: Vec<Draft>, records: Vec<Record>) -> Appended<'a> {
-        let others = records.into_iter().map(|record| row_of(call_id, record)).collect();
+        let others = records.into_iter().flat_map(|record| rows_of(call_id, record)).collect();
         Box::pin(async move { Ok(self.append_with(call_id, drafts, others).await?) })
     }
 
@@ -220,9 +220,10 @@ fn implied_rows(event: &Event, last_seq: u64) -> Vec<Write> {
     }
 }
 
-fn row_of(call_id: &CallId, record: Record) -> Write {
+fn rows_of(call_id: &CallId, record: Record) -> Vec<Write> {
     let call_id = call_id.to_string();
-    match record {
+    let row = match record {
+        Record::Chat { chat_id, session, owner, reply } => return chat_rows(call_id, chat_id, session, owner, reply),
         Record::Message { external_id, utterance_id, body } => Write::Message { call_id, external_id, utterance_id, body },
         Record::Redact { utterance_id, findings } => Write::Redact { call_id, utterance_id, findings },
         Record::Score { score_id, scheme_id, clock, total, agent_id, queue, body } => Write::Score(ScoreRow {
@@ -236,5 +237,15 @@ fn row_of(call_id: &CallId, record: Record) -> Write {
             created_at: now_rfc3339(),
             body,
         }),
-    }
+    };
+    vec![row]
+}
+
+fn chat_rows(call_id: String, chat_id: String, session: String, owner: String, reply: Option<[String; 3]>) -> Vec<Write> {
+    let of = chat_id.clone();
+    let row = ChatRow { chat_id, call_id, owner, name: None, ended: false, updated_at: now_rfc3339(), body: session };
+    let reply = reply.map(|[client_message_id, message_id, body]| {
+        Write::Chat(ChatWrite::Reply { chat_id: of, client_message_id, message_id, body })
+    });
+    [Write::Chat(ChatWrite::Chat(row))].into_iter().chain(reply).collect()
 }

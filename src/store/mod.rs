@@ -16,6 +16,7 @@
 //! ```
 
 mod calls;
+mod chat;
 mod error;
 mod jobs;
 mod knowledge;
@@ -26,6 +27,7 @@ mod redact;
 mod schema;
 mod write;
 
+pub use chat::{ChatRow, ChatWrite};
 pub use calls::{CallFilter, Page};
 pub use error::StoreError;
 pub use jobs::{JobItemRow, JobRow, JobWrite};

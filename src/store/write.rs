@@ -46,6 +46,8 @@ pub enum Write {
     Document(DocumentRow),
     /// All versions of a document go.
     PurgeDocument(String),
+    /// A change of the chats.
+    Chat(super::ChatWrite),
     /// A scorecard.
     Score(ScoreRow),
     /// A token, new or changed.
@@ -177,6 +179,7 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
             sqlx::query("DELETE FROM documents WHERE document_id = ?").bind(id).execute(db).await?;
             Ok(())
         }
+        Write::Chat(change) => super::chat::apply(change, db).await,
         Write::Score(row) => apply_score(row, db).await,
         Write::Job(write) => super::jobs::apply(write, db).await,
         Write::Quality(write) => super::quality::apply(write, db).await,

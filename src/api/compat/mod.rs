@@ -18,7 +18,9 @@ mod deepgram_options;
 mod ear;
 pub(super) mod funasr;
 pub(super) mod openai_audio;
+pub(super) mod openai_chat;
 mod openai_form;
+pub(super) mod rasa;
 pub(super) mod realtime;
 mod realtime_config;
 mod realtime_items;
@@ -53,6 +55,14 @@ pub(super) fn routes() -> Router<ApiContext> {
         )
         .route("/v1/realtime", get(realtime::socket))
         .route("/compat/openai/v1/realtime", get(realtime::socket))
+        .route("/v1/chat/completions", post(openai_chat::complete))
+        .route("/compat/openai/v1/chat/completions", post(openai_chat::complete))
+        .route("/v1/models", get(openai_chat::models))
+        .route("/v1/models/{model}", get(openai_chat::one_model))
+        .route("/compat/openai/v1/models", get(openai_chat::models))
+        .route("/compat/openai/v1/models/{model}", get(openai_chat::one_model))
+        .route("/webhooks/rest/", get(rasa::alive))
+        .route("/webhooks/rest/webhook", post(rasa::webhook))
         .route("/compat/funasr", get(funasr::socket))
         .route("/v1/listen", get(deepgram::socket))
         .route("/compat/deepgram/v1/listen", get(deepgram::socket))
@@ -69,7 +79,9 @@ pub(super) fn shaped(path: &str, problem: Problem) -> Response {
     let path = path.strip_prefix("/compat/openai").or_else(|| path.strip_prefix("/compat/deepgram")).unwrap_or(path);
     match path {
         "/v1/listen" => deepgram_problem(problem),
-        "/v1/audio/transcriptions" | "/v1/realtime" => openai_problem(problem),
+        "/v1/audio/transcriptions" | "/v1/realtime" | "/v1/chat/completions" => openai_problem(problem),
+        path if path.starts_with("/v1/models") => openai_problem(problem),
+        "/webhooks/rest/webhook" | "/webhooks/rest/" => rasa::rasa_problem(&problem),
         _ => problem.into_response(),
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn shaped(path: &str, problem: Problem) -> Result<Response, Box<Probl
 
 /// Whether a path may carry its token in the address, as Rasa's clients do.
 pub(super) fn takes_query_token(path: &str) -> bool {
-    path == "/model/parse" || path.starts_with("/compat/rasa/")
+    path == "/model/parse" || path.starts_with("/compat/rasa/") || path.starts_with("/webhooks/rest/")
 }
 
 /// The body, or why it cannot be had.

@@ -1,7 +1,7 @@
 //! `zhiyin chat`: talk to the bot in the terminal, check its files, play its stories, measure it.
 
 mod measure;
-mod play;
+pub(crate) mod play;
 
 use std::io::{BufRead, Write as _};
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ async fn terminal(session: &Session, language: &str, show_acts: bool) -> anyhow:
         }
         url => url.to_owned(),
     };
-    let backend = Backend { url, secret: configured.webhook_secret.expose().to_owned() };
+    let backend = Backend { url, secret: configured.webhook_secret.reveal().unwrap_or_default().to_owned() };
     let names = article_names(&session.home);
     let mut state = State::new(language, Bot::today(configured.utc_offset_min));
     println!("{}", bot.dialogue().book().config.text("greeting", language));
