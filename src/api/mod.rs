@@ -21,6 +21,7 @@ mod calibrations;
 mod calls;
 mod chat;
 mod chat_desk;
+mod chat_handover;
 mod compat;
 mod context;
 mod cues;

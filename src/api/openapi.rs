@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
 use super::audio_frames::{ClientFrame, ServerFrame};
 use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
-    admin, alerts, audio, calls, chat, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
+    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
     web,
 };
 use super::{knowledge_import, knowledge_learning};
@@ -28,7 +28,7 @@ use crate::event::Event;
         suggestions::list, suggestions::ask, suggestions::feedback, suggestions::feedback_batch,
         alerts::list, alerts::acknowledge, alerts::resolve,
         chat::create, chat::visit, chat::get, chat::delete, chat::messages, chat::events, chat::message, chat::feedback,
-        chat::handoff, chat::accept, chat::give_back, chat::agent_message,
+        chat_handover::handoff, chat_handover::accept, chat_handover::give_back, chat_handover::agent_message,
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
         knowledge::transition, knowledge::search, knowledge_import::create, knowledge_learning::passage_feedback,
         knowledge_learning::gaps, knowledge_learning::stats, knowledge_learning::version, knowledge_learning::diff,

@@ -15,7 +15,7 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, chat, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
+    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
     understand, web,
 };
 use super::{knowledge_import, knowledge_learning};
@@ -98,10 +98,10 @@ fn chat_routes() -> Router<ApiContext> {
         .route("/api/v1/chat/sessions/{chat_id}/messages", get(chat::messages).post(chat::message))
         .route("/api/v1/chat/sessions/{chat_id}/events", get(chat::events))
         .route("/api/v1/chat/sessions/{chat_id}/messages/{message_id}/feedback", post(chat::feedback))
-        .route("/api/v1/chat/sessions/{chat_id}/handoff", post(chat::handoff))
-        .route("/api/v1/chat/sessions/{chat_id}/handoff/accept", post(chat::accept))
-        .route("/api/v1/chat/sessions/{chat_id}/handoff/return", post(chat::give_back))
-        .route("/api/v1/chat/sessions/{chat_id}/agent-messages", post(chat::agent_message))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff", post(chat_handover::handoff))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff/accept", post(chat_handover::accept))
+        .route("/api/v1/chat/sessions/{chat_id}/handoff/return", post(chat_handover::give_back))
+        .route("/api/v1/chat/sessions/{chat_id}/agent-messages", post(chat_handover::agent_message))
         .route("/api/v1/chat/visits", post(chat::visit))
         .route("/chat/{*path}", get(web::chat_file))
 }

@@ -1,119 +1,17 @@
 //! One turn of a conversation: state, message and what was understood and found -> new state, reply, acts. Pure: the same
 //! input gives the same turn, business calls are asked for and come back as values.
 
-use serde::{Deserialize, Serialize};
-
 use super::answer::{Answer, Citation, extract, grounded, max_chars, overlap};
 use super::book::FlowBook;
 use super::config::Cue;
 use super::correct::{Correction, correction};
 use super::flow::{Flow, Slot, SlotKind};
-use super::form::{CallRequest, CallResults, Progress};
+use super::form::{CallResults, Progress};
 use super::handover::{HandOver, Reason};
 use super::message::Message;
 use super::state::{Ends, Frame, Offer, State};
-use super::values::{Reading, read};
-use crate::conversation::{Conduct, EmotionReading, IntentScore, Language};
-use crate::knowledge::PassageHit;
-
-/// What the bot did in a turn: what stories are written in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each is explained in docs/chat-flows.md")]
-pub enum Act {
-    Ask(String),
-    Retry(String),
-    Say(String),
-    Answer(String),
-    Clarify,
-    Refuse,
-    Cancelled,
-    HandOver(Reason),
-    Start(String),
-    Resume(String),
-    Call(String),
-    CallFailed(String),
-    Corrected(String),
-    Done(String),
-    SmallTalk(String),
-}
-
-/// A button below a reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Button {
-    /// Shown.
-    pub title: String,
-    /// Sent as the customer's message when pressed.
-    pub payload: String,
-}
-
-/// What was understood of a message and found for it.
-#[derive(Clone, Debug, Default)]
-pub struct Heard {
-    /// The message.
-    pub text: String,
-    /// Its sentence vector, of length 1.
-    pub vector: Option<Vec<f32>>,
-    /// Ranked intents.
-    pub intents: Vec<IntentScore>,
-    /// Emotion.
-    pub emotion: Option<EmotionReading>,
-    /// Conduct labels.
-    pub conduct: Vec<Conduct>,
-    /// What was searched for ([`Dialogue::query`]).
-    pub query: String,
-    /// Passages found, best first.
-    pub passages: Vec<PassageHit>,
-}
-
-/// A question that was not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The question, with its context.
-    pub question: String,
-    /// Its language.
-    pub language: Language,
-    /// The best intent.
-    pub intent: Option<String>,
-}
-
-/// A finished turn.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
-    /// What to remember.
-    pub state: State,
-    /// What is said, in pieces; the reply is these joined by line breaks. Empty: the bot is silent.
-    pub said: Vec<String>,
-    /// Buttons below the reply.
-    pub buttons: Vec<Button>,
-    /// Sources of the reply.
-    pub citations: Vec<Citation>,
-    /// What the bot did.
-    pub acts: Vec<Act>,
-    /// A person is asked for.
-    pub hand_over: Option<HandOver>,
-    /// A question without an answer.
-    pub gap: Option<Gap>,
-    /// The best intent and its probability.
-    pub intent: Option<(String, f32)>,
-    /// Whether the reply rests on a passage or a flow (small talk and refusals do not).
-    pub answered: bool,
-}
-
-impl Turn {
-    /// The reply as one text.
-    pub fn text(&self) -> String {
-        self.said.join("\n")
-    }
-}
-
-/// A turn, or what it still needs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Make this call and ask again with its result among the results.
-    Needs(CallRequest),
-    /// Finished.
-    Turn(Box<Turn>),
-}
+use super::turn::{Act, Button, Gap, Heard, Outcome, Turn};
+use crate::conversation::Language;
 
 /// The dialogue engine: flows and articles. It keeps nothing of a conversation.
 pub struct Dialogue {
@@ -163,18 +61,18 @@ impl Dialogue {
 }
 
 /// One turn while it is made.
-struct Talk<'a> {
-    book: &'a FlowBook,
-    message: Message,
-    heard: Heard,
-    citations: Vec<Citation>,
-    gap: Option<Gap>,
-    answered: bool,
-    progress: Progress<'a>,
+pub(super) struct Talk<'a> {
+    pub(super) book: &'a FlowBook,
+    pub(super) message: Message,
+    pub(super) heard: Heard,
+    pub(super) citations: Vec<Citation>,
+    pub(super) gap: Option<Gap>,
+    pub(super) answered: bool,
+    pub(super) progress: Progress<'a>,
 }
 
 impl<'a> Talk<'a> {
-    fn new(book: &'a FlowBook, state: &State, message: Message, heard: Heard, results: &'a CallResults) -> Self {
+    pub(super) fn new(book: &'a FlowBook, state: &State, message: Message, heard: Heard, results: &'a CallResults) -> Self {
         let progress = Progress {
             book,
             results,
@@ -188,26 +86,26 @@ impl<'a> Talk<'a> {
         Self { book, message, heard, citations: Vec::new(), gap: None, answered: false, progress }
     }
 
-    fn say(&mut self, name: &str) {
+    pub(super) fn say(&mut self, name: &str) {
         let text = self.book.config.text(name, self.progress.state.language).to_owned();
         self.progress.said.push(text);
     }
 
-    fn hears(&self, cue: Cue) -> bool {
+    pub(super) fn hears(&self, cue: Cue) -> bool {
         self.book.config.hears(cue, &self.message.plain)
     }
 
-    fn front(&self) -> Option<(&'a Flow, &Frame)> {
+    pub(super) fn front(&self) -> Option<(&'a Flow, &Frame)> {
         let frame = self.progress.state.stack.last()?;
         Some((self.book.flow(&frame.flow)?, frame))
     }
 
-    fn asked(&self) -> Option<&'a Slot> {
+    pub(super) fn asked(&self) -> Option<&'a Slot> {
         let (flow, frame) = self.front()?;
         flow.slot(frame.asked.as_deref()?)
     }
 
-    fn hear(&mut self) {
+    pub(super) fn hear(&mut self) {
         let state = &mut self.progress.state;
         if state.messages == 0 {
             state.market = self.message.language;
@@ -235,7 +133,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Words, emotion or conduct that call for a person.
-    fn wants_person(&self) -> Option<Reason> {
+    pub(super) fn wants_person(&self) -> Option<Reason> {
         let config = &self.book.config;
         let text = &self.message.plain;
         if config.hears_unless(Cue::Person, Cue::NotPerson, text) {
@@ -259,90 +157,8 @@ impl<'a> Talk<'a> {
         (angry && !config.hears(Cue::NotAnger, text)).then_some(Reason::Emotion)
     }
 
-    /// `/flow-or-intent{"slot":"value"}`: a button of another front end.
-    fn payload(&mut self) -> bool {
-        let Some(rest) = self.message.raw.trim().strip_prefix('/') else { return false };
-        let (name, slots) = rest.split_once('{').map_or((rest, ""), |(name, slots)| (name, slots));
-        let flow = self.book.flow(name.trim()).or_else(|| self.book.flow_of_intent(name.trim()));
-        let Some(flow) = flow else { return false };
-        let given: std::collections::BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(&format!("{{{slots}")).unwrap_or_default();
-        let mut frame = Frame::new(&flow.id);
-        for slot in &flow.slots {
-            let value = given.get(&slot.name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-            let language = self.message.language;
-            let read_as = |v: String| {
-                let message = Message::read(&v, language, 500);
-                read(slot, &message, Reading { config: &self.book.config, today: self.progress.state.today, asked: true })
-            };
-            if let Some(value) = value.and_then(read_as) {
-                frame.fill(&slot.name, value);
-            }
-        }
-        self.begin(frame);
-        true
-    }
-
-    /// The answer to an offer; true if it was one.
-    fn offer(&mut self) -> bool {
-        let Some(offer) = self.progress.state.offer.take() else { return false };
-        let config = &self.book.config;
-        let chosen = if offer.must_choose {
-            self.chosen_flow(&offer)
-        } else {
-            let yes = config.hears(Cue::Yes, &self.message.plain) && !config.hears(Cue::No, &self.message.plain);
-            offer.flows.first().filter(|_| yes && self.message.units() <= 6).cloned()
-        };
-        let Some(flow) = chosen else { return false };
-        let opening = Message::read(&offer.text, self.message.language, config.limits.message_chars);
-        let frame = self.opened(&flow, &opening);
-        self.begin(frame);
-        true
-    }
-
-    /// Which of several flows a message names: by title, place or likeness.
-    fn chosen_flow(&self, offer: &Offer) -> Option<String> {
-        let text = &self.message.plain;
-        let titled = offer.flows.iter().find(|id| {
-            self.book.flow(id).is_some_and(|f| {
-                [&f.title.zh, &f.title.en].iter().any(|t| crate::text::fold(t) == *text)
-            })
-        });
-        if titled.is_some() {
-            return titled.cloned();
-        }
-        const PLACES: [&[&str]; 2] = [&["第一", "1", "前", "first", "one"], &["第二", "2", "后", "second", "two"]];
-        let place = PLACES.iter().position(|words| words.iter().any(|w| text.starts_with(w) || text == *w || text.contains(&format!("the {w}"))));
-        if let Some(flow) = place.filter(|_| self.message.units() <= 5).and_then(|p| offer.flows.get(p)) {
-            return Some(flow.clone());
-        }
-        let fits = self.book.fits(text, self.heard.vector.as_deref(), &self.heard.intents);
-        fits.into_iter().find(|fit| offer.flows.contains(&fit.flow) && fit.score > 0.3).map(|fit| fit.flow)
-    }
-
-    /// A frame with everything that an opening message tells already.
-    fn opened(&self, id: &str, opening: &Message) -> Frame {
-        let mut frame = Frame::new(id);
-        let reading = Reading { config: &self.book.config, today: self.progress.state.today, asked: false };
-        for slot in self.book.flow(id).map(|f| f.slots.as_slice()).unwrap_or_default() {
-            if let Some(value) = read(slot, opening, reading) {
-                frame.fill(&slot.name, value);
-            }
-        }
-        frame
-    }
-
-    fn begin(&mut self, frame: Frame) {
-        self.answered = true;
-        self.progress.state.misses = 0;
-        self.progress.acts.push(Act::Start(frame.flow.clone()));
-        self.progress.state.topic = Some(self.message.raw.trim().chars().take(120).collect());
-        self.progress.state.stack.push(frame);
-        self.progress.run();
-    }
-
     /// No flow runs.
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         if self.corrects_last() || self.small_talk() {
             return;
         }
@@ -373,12 +189,12 @@ impl<'a> Talk<'a> {
     }
 
     /// Whether a message asks how things are done in general, not to have them done.
-    fn asks_in_general(&self) -> bool {
+    pub(super) fn asks_in_general(&self) -> bool {
         self.hears(Cue::HowTo) || (self.hears(Cue::General) && !self.hears(Cue::Personal))
     }
 
     /// The answer out of the passages, if one is good enough.
-    fn answer(&self) -> Option<Answer> {
+    pub(super) fn answer(&self) -> Option<Answer> {
         let thresholds = self.book.config.thresholds;
         let limit = max_chars(&self.book.config.limits, self.message.language);
         let question = &self.heard.query;
@@ -393,7 +209,7 @@ impl<'a> Talk<'a> {
         })
     }
 
-    fn give(&mut self, answer: Answer, offer: Option<String>) {
+    pub(super) fn give(&mut self, answer: Answer, offer: Option<String>) {
         self.answered = true;
         self.progress.state.misses = 0;
         self.progress.state.topic = Some(self.heard.query.chars().take(160).collect());
@@ -411,7 +227,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn clarify(&mut self, flows: Vec<String>) {
+    pub(super) fn clarify(&mut self, flows: Vec<String>) {
         self.answered = true;
         self.progress.acts.push(Act::Clarify);
         self.say("clarify");
@@ -426,7 +242,7 @@ impl<'a> Talk<'a> {
         self.progress.state.offer = Some(Offer { flows, text: self.message.raw.clone(), must_choose: true });
     }
 
-    fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self) {
         self.progress.state.misses = self.progress.state.misses.saturating_add(1);
         let question: String = self.heard.query.chars().take(500).collect();
         let intent = self.heard.intents.iter().find(|i| i.selected).map(|i| i.name.clone());
@@ -439,7 +255,7 @@ impl<'a> Talk<'a> {
         self.say("refuse");
     }
 
-    fn small_talk(&mut self) -> bool {
+    pub(super) fn small_talk(&mut self) -> bool {
         let kinds = [(Cue::Greeting, "greeting", "hello"), (Cue::Bot, "bot", "bot"), (Cue::Bye, "bye", "bye"), (Cue::Thanks, "thanks", "thanks")];
         let plain = self.message.plain.trim_end_matches(['?', '？', ' ']).to_owned();
         let kind = kinds.iter().find(|(cue, _, _)| {
@@ -452,7 +268,7 @@ impl<'a> Talk<'a> {
     }
 
     /// A correction of the flow that was finished last opens it again.
-    fn corrects_last(&mut self) -> bool {
+    pub(super) fn corrects_last(&mut self) -> bool {
         let Some(last) = &self.progress.state.last else { return false };
         let Some(flow) = self.book.flow(&last.flow) else { return false };
         let found = correction(self.book, flow, last, &self.message, self.progress.state.today, false);
@@ -464,7 +280,7 @@ impl<'a> Talk<'a> {
         true
     }
 
-    fn apply(&mut self, found: &Correction) {
+    pub(super) fn apply(&mut self, found: &Correction) {
         self.answered = true;
         self.progress.state.misses = 0;
         if let Some(frame) = self.progress.state.stack.last_mut() {
@@ -485,157 +301,7 @@ impl<'a> Talk<'a> {
         self.progress.run();
     }
 
-    /// A flow runs: the message answers its question, corrects, gives up, or is about something else.
-    fn in_flow(&mut self) {
-        let Some(asked) = self.asked() else {
-            self.progress.run();
-            return;
-        };
-        let reading = Reading { config: &self.book.config, today: self.progress.state.today, asked: true };
-        let value = read(asked, &self.message, reading);
-        let chooses = value.is_some() && matches!(asked.kind, SlotKind::Choice | SlotKind::YesNo | SlotKind::Text);
-        if self.hears(Cue::Cancel) && !chooses {
-            return self.cancel();
-        }
-        let loose = asked.kind == SlotKind::YesNo;
-        if asked.kind != SlotKind::Text && self.corrects(loose) {
-            return;
-        }
-        let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice);
-        let asks = self.hears(Cue::Question) && self.message.units() >= 4;
-        if asks && open_kind && asked.kind != SlotKind::Text && !self.plainly_answers(asked, value.as_deref()) && self.digress_to_answer() {
-            return;
-        }
-        if let Some(value) = value {
-            return self.fill(asked, value);
-        }
-        if self.fill_early() || self.digress_to_flow() {
-            return;
-        }
-        if self.small_talk() {
-            return self.ask_again(asked);
-        }
-        if self.digress_to_answer() {
-            return;
-        }
-        self.retry(asked);
-    }
-
-    /// A yes or an option at the beginning, whatever else is asked behind it.
-    fn plainly_answers(&self, asked: &Slot, value: Option<&str>) -> bool {
-        let head: String = self.message.plain.split([',', '，', '。', ' ']).next().unwrap_or_default().to_owned();
-        let head = Message::read(&head, self.message.language, 50);
-        let reading = Reading { config: &self.book.config, today: self.progress.state.today, asked: true };
-        value.is_some() && !asked.kind.is_free() && !self.book.config.hears(Cue::Question, &head.plain)
-            && read(asked, &head, reading).as_deref() == value
-    }
-
-    fn cancel(&mut self) {
-        self.answered = true;
-        while self.progress.state.stack.pop().is_some_and(|frame| frame.sub) {}
-        self.progress.acts.push(Act::Cancelled);
-        self.progress.state.ends = Ends::Cancelled;
-        self.say("cancelled");
-        if let Some(below) = self.progress.state.stack.last() {
-            self.progress.acts.push(Act::Resume(below.flow.clone()));
-            self.say("resume");
-            self.progress.run();
-        }
-    }
-
-    fn corrects(&mut self, loose: bool) -> bool {
-        let Some((flow, frame)) = self.front() else { return false };
-        match correction(self.book, flow, frame, &self.message, self.progress.state.today, loose) {
-            Some(found) => {
-                self.apply(&found);
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn fill(&mut self, slot: &Slot, value: String) {
-        self.answered = true;
-        self.progress.state.misses = 0;
-        if let Some(frame) = self.progress.state.stack.last_mut() {
-            frame.fill(&slot.name, value);
-        }
-        self.take_early();
-        self.progress.run();
-    }
-
-    /// Other slots that the message tells without being asked; true if there was one.
-    fn take_early(&mut self) -> bool {
-        let Some((flow, frame)) = self.front() else { return false };
-        let reading = Reading { config: &self.book.config, today: self.progress.state.today, asked: false };
-        let taken: Vec<&String> = frame.slots.values().collect();
-        let open = flow.slots.iter().filter(|s| !frame.slots.contains_key(&s.name));
-        let found: Vec<(String, String)> = open
-            .filter_map(|s| read(s, &self.message, reading).map(|v| (s.name.clone(), v)))
-            // one number is not the order and the telephone at once
-            .filter(|(_, v)| !taken.contains(&v))
-            .collect();
-        let any = !found.is_empty();
-        if let Some(frame) = self.progress.state.stack.last_mut() {
-            found.into_iter().for_each(|(name, value)| frame.fill(&name, value));
-        }
-        any
-    }
-
-    fn fill_early(&mut self) -> bool {
-        let filled = self.take_early();
-        if filled {
-            self.answered = true;
-            self.progress.run();
-        }
-        filled
-    }
-
-    fn digress_to_flow(&mut self) -> bool {
-        let thresholds = self.book.config.thresholds;
-        let fits = self.book.fits(&self.message.plain, self.heard.vector.as_deref(), &self.heard.intents);
-        let runs = |id: &str| self.progress.state.stack.iter().any(|f| f.flow == id);
-        let Some(best) = fits.first().filter(|fit| fit.score >= thresholds.digress_flow && !runs(&fit.flow)) else { return false };
-        if self.asks_in_general() && self.answer().is_some() {
-            return false;
-        }
-        let frame = self.opened(&best.flow, &self.message.clone());
-        self.begin(frame);
-        true
-    }
-
-    fn digress_to_answer(&mut self) -> bool {
-        if !self.hears(Cue::Question) && !self.hears(Cue::General) {
-            return false;
-        }
-        let Some(answer) = self.answer() else { return false };
-        self.give(answer, None);
-        if let Some(asked) = self.asked() {
-            self.ask_again(asked);
-        }
-        true
-    }
-
-    fn ask_again(&mut self, asked: &Slot) {
-        if let Some(frame) = self.progress.state.stack.last_mut() {
-            frame.tries = 0;
-        }
-        self.progress.ask(asked);
-    }
-
-    fn retry(&mut self, asked: &Slot) {
-        let limit = self.book.config.limits.tries;
-        let Some(frame) = self.progress.state.stack.last_mut() else { return };
-        frame.tries = frame.tries.saturating_add(1);
-        if frame.tries >= limit {
-            self.progress.hand_over = Some(Reason::FormFailed);
-            return;
-        }
-        self.answered = true;
-        self.progress.ask(asked);
-    }
-
-    fn finish(mut self) -> Outcome {
+    pub(super) fn finish(mut self) -> Outcome {
         if let Some(request) = self.progress.needs.take() {
             return Outcome::Needs(request);
         }
@@ -661,7 +327,7 @@ impl<'a> Talk<'a> {
         }))
     }
 
-    fn hand_over(&self, reason: Reason) -> HandOver {
+    pub(super) fn hand_over(&self, reason: Reason) -> HandOver {
         let state = &self.progress.state;
         let frame = state.stack.last().or(state.last.as_ref());
         let flow = frame.and_then(|f| self.book.flow(&f.flow));

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::book::FlowBook;
 use super::dates::spoken;
-use super::dialogue::{Act, Button};
+use super::turn::{Act, Button};
 use super::flow::{Flow, Slot, SlotKind, Step, Then, When};
 use super::handover::Reason;
 use super::state::{Ends, Frame, State};

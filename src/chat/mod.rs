@@ -36,17 +36,20 @@ mod error;
 mod flow;
 mod form;
 mod handover;
+mod in_flow;
 mod message;
+mod offer;
 mod state;
 mod story;
 mod trigger;
+mod turn;
 mod values;
 
 pub use answer::{Answer, Citation, extract, grounded, overlap, supported};
 pub use book::{FlowBook, toml_files};
 pub use condition::{Comparison, Condition};
 pub use config::{ChatConfig, Cue, Limits, Thresholds};
-pub use dialogue::{Act, Button, Dialogue, Gap, Heard, Outcome, Turn};
+pub use dialogue::Dialogue;
 pub use error::{ChatError, Problem};
 pub use flow::{Flow, Row, Slot, SlotKind, SlotOption, Step, Table, Then, Trigger, Triggers, Webhook, Webhooks, When, WordLists, Words};
 pub use form::{CallRequest, CallResult, CallResults};
@@ -55,6 +58,7 @@ pub use message::{Message, units};
 pub use state::{Ends, Frame, Offer, State};
 pub use story::{Backend, Story, StoryFile, StoryTurn, acts_written, difference, load_stories};
 pub use trigger::Fit;
+pub use turn::{Act, Button, Gap, Heard, Outcome, Turn};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::book::FlowBook;
-use super::dialogue::Act;
+use super::turn::Act;
 use super::error::{Problem, line_of, toml_problem, unknown};
 use super::handover::Reason;
 use super::state::Ends;
