@@ -4,6 +4,7 @@ mod access;
 mod architecture;
 mod audio_socket;
 mod bad_input;
+mod bot;
 mod chat;
 mod clients;
 mod crash;
