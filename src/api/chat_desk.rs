@@ -166,7 +166,11 @@ impl ApiContext {
             ended: false,
             state,
         };
-        self.store().write(vec![Write::Chat(ChatWrite::Chat(session.row(opening.name)))]).await?;
+        let row = Write::Chat(ChatWrite::Chat(session.row(opening.name)));
+        if let Err(error) = self.store().write(vec![row]).await {
+            self.hub.end(&session.call_id, Ending { hangup_by: None, reason: "not_opened".into() }).await?;
+            return Err(error.into());
+        }
         let greeting = match (&flow, opening.mode) {
             (_, Mode::HumanFirst) => None,
             (Some(flow), _) => {
@@ -196,7 +200,15 @@ impl ApiContext {
         if let Some(row) = self.store().chat_by_name(&opening.owner, &name).await? {
             return read(&row);
         }
-        Ok(self.open_chat(opening).await?.0)
+        let owner = opening.owner.clone();
+        match self.open_chat(opening).await {
+            Ok((session, _)) => Ok(session),
+            // Another request of this name was first.
+            Err(problem) => match self.store().chat_by_name(&owner, &name).await? {
+                Some(row) => read(&row),
+                None => Err(problem),
+            },
+        }
     }
 
     async fn add_bot_message(
@@ -362,8 +374,15 @@ impl ApiContext {
     /// Ends chats in which nothing was said for too long. Runs until the service drains.
     pub async fn end_idle_chats(self, every: Duration) {
         let idle = chrono::Duration::minutes(i64::try_from(self.chat.settings.idle_min).unwrap_or(30));
-        while !self.hub.is_draining() {
-            tokio::time::sleep(every).await;
+        loop {
+            // Looked at often, so that a stopping service does not wait for this.
+            let next = tokio::time::Instant::now() + every;
+            while tokio::time::Instant::now() < next {
+                if self.hub.is_draining() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             let before = (chrono::Utc::now() - idle).to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
             let rows = self.store().idle_chats(&before).await.unwrap_or_default();
             for session in rows.iter().filter_map(|row| read(row).ok()) {
