@@ -46,6 +46,7 @@ mod reviews;
 mod router;
 mod routes;
 mod rule_book;
+mod rule_versions;
 mod shelf;
 mod shelf_learning;
 mod strict;

@@ -13,8 +13,8 @@ use super::{
     admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
     web,
 };
+use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};
-use super::{appeals, calibrations, reviews};
 use crate::event::Event;
 
 #[derive(OpenApi)]
@@ -35,6 +35,8 @@ use crate::event::Event;
         knowledge_learning::export,
         understand::understand, rasa::parse, tei::embed, tei::rerank, tei::predict_root, tei::info_root, embeddings::create,
         quality::rules, quality::check, quality::score, quality::scores, quality::get,
+        rule_versions::create_rule, rule_versions::put_rule, rule_versions::rule_versions, rule_versions::publish_rule,
+        rule_versions::schemes, rule_versions::create_scheme, rule_versions::publish_scheme,
         calibrations::accuracy, calibrations::create, calibrations::get, calibrations::answer,
         reviews::assign, reviews::list, reviews::review, appeals::create, appeals::list, appeals::decide,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,

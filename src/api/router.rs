@@ -18,8 +18,8 @@ use super::{
     admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
     understand, web,
 };
+use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};
-use super::{appeals, calibrations, reviews};
 
 /// All routes with their guards.
 pub fn router(context: ApiContext) -> Router {
@@ -132,7 +132,12 @@ fn knowledge_routes() -> Router<ApiContext> {
 fn work_routes() -> Router<ApiContext> {
     Router::new()
         .route("/api/v1/understand", post(understand::understand))
-        .route("/api/v1/quality/rules", get(quality::rules))
+        .route("/api/v1/quality/rules", get(quality::rules).post(rule_versions::create_rule))
+        .route("/api/v1/quality/rules/{rule_id}", put(rule_versions::put_rule))
+        .route("/api/v1/quality/rules/{rule_id}/versions", get(rule_versions::rule_versions))
+        .route("/api/v1/quality/rules/{rule_id}/versions/{version}/publish", post(rule_versions::publish_rule))
+        .route("/api/v1/quality/schemes", get(rule_versions::schemes).post(rule_versions::create_scheme))
+        .route("/api/v1/quality/schemes/{scheme_id}/versions/{version}/publish", post(rule_versions::publish_scheme))
         .route("/api/v1/quality/rules/check", post(quality::check))
         .route("/api/v1/quality/score", post(quality::score))
         .route("/api/v1/quality/jobs", post(quality_work::create))

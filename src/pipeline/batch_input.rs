@@ -31,7 +31,7 @@ impl RawConversation {
         let Self { place, text } = self;
         let outcome = text.and_then(|text| {
             let text = std::str::from_utf8(&text).map_err(|_| "not UTF-8".to_owned())?;
-            let conversation: Conversation = serde_json::from_str(text).map_err(|e| e.to_string())?;
+            let conversation: Conversation = serde_json::from_str(text).map_err(|e| reason(&e))?;
             if conversation.id.is_empty() {
                 return Err("the conversation has no id".to_owned());
             }
@@ -39,6 +39,17 @@ impl RawConversation {
             Ok(conversation)
         });
         outcome.map_err(|reason| Refused { place, reason })
+    }
+}
+
+/// What JSON lacks, with its column: the line is in the place already.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    if error.line() > 1 {
+        format!("{what} (line {} column {})", error.line(), error.column())
+    } else {
+        format!("{what} (column {})", error.column())
     }
 }
 
@@ -262,4 +273,73 @@ fn value_of(row: &Row, name: &str) -> Option<Value> {
         Field::Bytes(v) => json!(String::from_utf8_lossy(v.data())),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::column::writer::ColumnWriter;
+    use parquet::data_type::ByteArray;
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    fn write(path: &Path, schema: &str, texts: &[Vec<&str>], times: &[Vec<i64>]) {
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let properties = Arc::new(WriterProperties::builder().build());
+        let mut writer = SerializedFileWriter::new(File::create(path).unwrap(), schema, properties).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let (mut texts, mut times) = (texts.iter(), times.iter());
+        while let Some(mut column) = group.next_column().unwrap() {
+            match column.untyped() {
+                ColumnWriter::ByteArrayColumnWriter(writer) => {
+                    let values: Vec<ByteArray> = texts.next().unwrap().iter().map(|t| ByteArray::from(*t)).collect();
+                    writer.write_batch(&values, None, None).unwrap();
+                }
+                ColumnWriter::Int64ColumnWriter(writer) => {
+                    writer.write_batch(times.next().unwrap(), None, None).unwrap();
+                }
+                _ => unreachable!("the schema has texts and times only"),
+            }
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+    }
+
+    fn read(path: &Path) -> Vec<Conversation> {
+        let mut all = Vec::new();
+        conversations(path, |raw, _| {
+            all.push(raw.read().unwrap());
+            Ok::<(), String>(())
+        })
+        .unwrap();
+        all
+    }
+
+    #[test]
+    fn parquet_holds_conversations_or_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole.parquet");
+        let body = r#"{"id":"c1","turns":[{"role":"agent","text":"您好","start_ms":0,"end_ms":900}]}"#;
+        write(&whole, "message m { required binary conversation (UTF8); }", &[vec![body]], &[]);
+        assert_eq!((read(&whole)[0].id.as_str(), read(&whole)[0].turns[0].end_ms), ("c1", Some(900)));
+        let turns = folder.path().join("turns.parquet");
+        let schema = "message m { required binary call_id (UTF8); required binary role (UTF8); required binary text (UTF8);
+            required binary queue (UTF8); required int64 start_ms; required int64 end_ms; }";
+        let texts = [vec!["a", "a", "b"], vec!["agent", "customer", "agent"], vec!["您好", "退款", "喂"], vec!["q", "q", "r"]];
+        write(&turns, schema, &texts, &[vec![0, 1_000, 0], vec![900, 2_000, 500]]);
+        let all = read(&turns);
+        let shape: Vec<(&str, usize, Option<&str>)> =
+            all.iter().map(|c| (c.id.as_str(), c.turns.len(), c.queue.as_deref())).collect();
+        assert_eq!(shape, [("a", 2, Some("q")), ("b", 1, Some("r"))]);
+        assert_eq!((all[0].turns[1].text.as_str(), all[0].turns[1].start_ms), ("退款", Some(1_000)));
+        let other = folder.path().join("other.parquet");
+        write(&other, "message m { required binary name (UTF8); }", &[vec!["x"]], &[]);
+        let outcome = conversations(&other, |_, _| Ok::<(), String>(()));
+        assert!(outcome.unwrap_err().contains("needs a column conversation"));
+    }
 }

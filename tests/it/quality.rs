@@ -1,0 +1,211 @@
+//! Quality inspection through the program and the interface: kill -9, a full disk, back-fill, people.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Service, home};
+
+/// Annotated conversations as JSON lines, so that no model runs.
+fn conversations(path: &Path, count: usize) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    for n in 0..count {
+        let turns: Vec<Value> = (0..20)
+            .map(|k| {
+                let (role, text) = if k % 2 == 0 {
+                    ("agent", "您好，云朵商城，请您稍等")
+                } else {
+                    ("customer", "退款什么时候到")
+                };
+                json!({"role": role, "text": format!("{text}{}", n * 20 + k), "start_ms": k * 4000, "end_ms": k * 4000 + 3000,
+                    "intents": [], "labels": [], "entities": [], "emotion": {"name": "neutral", "score": 0.9}})
+            })
+            .collect();
+        let line = json!({"id": format!("c{n}"), "channel": "voice", "language": "zh", "agent_id": format!("a{}", n % 3), "turns": turns});
+        writeln!(file, "{line}").unwrap();
+    }
+}
+
+fn score(input: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zhiyin"));
+    command.args(["quality", "score"]).arg(input).arg("--out").arg(out).current_dir(home());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn scored(out: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(out.join("scores.jsonl")).unwrap();
+    text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["call_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_killed_run_goes_on_and_every_conversation_is_scored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("in.jsonl"), folder.path().join("out"));
+    conversations(&input, 6_000);
+    let mut child = score(&input, &out).spawn().unwrap();
+    let journal = out.join("scores.jsonl");
+    // Killed as soon as something is in the journal.
+    for _ in 0..6_000 {
+        if journal.metadata().is_ok_and(|m| m.len() > 0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = std::fs::read(&journal).unwrap();
+    assert!(!before.is_empty());
+    // What a kill in the middle of a line leaves.
+    std::fs::File::options().append(true).open(&journal).unwrap().write_all(b"{\"score_id\":\"scr_cut").unwrap();
+    assert!(score(&input, &out).status().unwrap().success());
+    let ids = scored(&out);
+    assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (6_000, 6_000));
+    let whole = before.iter().rposition(|b| *b == b'\n').unwrap_or(0);
+    assert_eq!(std::fs::read(&journal).unwrap()[..whole], before[..whole], "what was scored stays as it was");
+    for name in ["scores.parquet", "hits.parquet", "scores.csv", "report.html"] {
+        assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
+    }
+}
+
+#[test]
+fn lines_that_are_no_conversation_are_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("in.jsonl"), folder.path().join("out"));
+    conversations(&input, 3);
+    let turns: Vec<Value> = (0..50_000).map(|_| json!({"role": "agent", "text": "好"})).collect();
+    let odd = [
+        "{\"id\":\"cut\",".to_owned(),
+        json!({"id": "long", "turns": turns}).to_string(),
+        json!({"id": "late", "turns": [{"role": "agent", "text": "b", "start_ms": 9, "end_ms": 10}, {"role": "agent", "text": "a", "start_ms": 0, "end_ms": 1}]}).to_string(),
+        json!({"id": "one-sided", "language": "zh", "turns": [{"role": "agent", "text": "您好。", "start_ms": 0, "end_ms": 900}]}).to_string(),
+        json!({"id": "no-times", "channel": "chat", "language": "en", "turns": [{"role": "customer", "text": "hello"}]}).to_string(),
+        json!({"id": "mono", "channel": "voice", "audio": "mono", "turns": [{"role": "unknown", "text": "喂", "start_ms": 0, "end_ms": 500}]}).to_string(),
+        json!({"id": "empty", "turns": []}).to_string(),
+    ];
+    let mut file = std::fs::File::options().append(true).open(&input).unwrap();
+    odd.iter().for_each(|line| writeln!(file, "{line}").unwrap());
+    assert_eq!(score(&input, &out).status().unwrap().code(), Some(2));
+    let ids: HashSet<String> = scored(&out).into_iter().collect();
+    for id in ["c0", "c1", "c2", "one-sided", "no-times", "mono", "empty"] {
+        assert!(ids.contains(id), "{id}");
+    }
+    assert_eq!(ids.len(), 7);
+    let refused = std::fs::read_to_string(out.join("refused.jsonl")).unwrap();
+    let places: Vec<bool> = [4, 5, 6].iter().map(|n| refused.contains(&format!("in.jsonl:{n}\""))).collect();
+    assert_eq!(places, [true; 3], "{refused}");
+}
+
+async fn wait_for_job(service: &Service, job: &Value) -> Value {
+    let path = format!("/api/v1/jobs/{}", job["job_id"].as_str().unwrap());
+    for _ in 0..600 {
+        let (_, job) = service.get(&path).await;
+        if !matches!(job["state"].as_str(), Some("queued" | "running")) {
+            return job;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the job does not end");
+}
+
+/// A finished chat in which the agent shirks; its id.
+async fn chat(service: &Service, words: &str) -> String {
+    let call_id = service.open_call(json!({"channel": "chat", "languages": ["zh"], "agent": {"id": "a1", "team": "t1"}})).await;
+    let messages = format!("/api/v1/calls/{call_id}/messages");
+    for (role, text) in [("customer", "我的退款呢"), ("agent", words)] {
+        let (status, said) = service.post(&messages, json!({"role": role, "text": text})).await;
+        assert_eq!(status, 201, "{said}");
+    }
+    service.post(&format!("/api/v1/calls/{call_id}/end"), json!({"hangup_by": "customer"})).await;
+    service.wait_for(&call_id, "call.completed").await;
+    call_id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_rule_is_tried_on_history_published_and_restated() {
+    let service = Service::start().await;
+    let call_id = chat(&service, "这个归仓库，小熊饼干。").await;
+    let rule = json!({"id": "zh-forbidden-words", "name": "禁语", "when": "said", "score": {"effect": "deduct", "points": 10},
+        "conditions": {"said": {"role": "agent", "keyword": {"any": ["小熊饼干"]}}}});
+    let body = json!({"mode": "backfill", "rules": [rule]});
+    let (status, job) = service.post("/api/v1/quality/jobs", body).await;
+    assert_eq!(status, 202, "{job}");
+    let job = wait_for_job(&service, &job).await;
+    assert_eq!((job["state"].as_str(), job["progress"]["done"].as_u64()), (Some("succeeded"), Some(1)), "{job}");
+    let id = job["job_id"].as_str().unwrap();
+    let (_, diff) = service.get(&format!("/api/v1/quality/jobs/{id}/diff")).await;
+    assert_eq!(diff["by_rule"][0]["rule_id"], "zh-forbidden-words", "{diff}");
+    assert_eq!((diff["by_rule"][0]["gained"].as_u64(), diff["by_agent"][0]["id"].as_str()), (Some(1), Some("a1")));
+    assert_eq!(diff["by_rule"][0]["examples"]["gained"][0]["call_id"], call_id.as_str());
+    let (_, before) = service.get(&format!("/api/v1/quality/scores?call_id={call_id}")).await;
+    let (status, published) = service.post(&format!("/api/v1/quality/jobs/{id}/publish"), json!({"apply": "restate"})).await;
+    assert_eq!(status, 200, "{published}");
+    assert_eq!(published["published"], json!(["zh-forbidden-words@2"]));
+    assert_eq!(wait_for_job(&service, &published["restate_job"]).await["state"], "succeeded");
+    let (_, after) = service.get(&format!("/api/v1/quality/scores?call_id={call_id}")).await;
+    assert_eq!(before["items"][0]["score_id"], after["items"][0]["score_id"], "the score of record keeps its id");
+    assert!(after["items"][0]["total"].as_f64() < before["items"][0]["total"].as_f64(), "{before} {after}");
+    let (status, again) = service.post(&format!("/api/v1/quality/jobs/{id}/publish"), json!({})).await;
+    assert_eq!((status, again["code"].as_str()), (412, Some("version_conflict")), "{again}");
+    let (_, trail) = service.get("/api/v1/admin/audit").await;
+    assert!(trail.to_string().contains("quality.rule.publish"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hit_is_reviewed_appealed_and_overturned_by_somebody_else() {
+    let service = Service::start().await;
+    let call_id = chat(&service, "这不归我管，你自己看。").await;
+    let (_, page) = service.get(&format!("/api/v1/quality/scores?call_id={call_id}")).await;
+    let score_id = page["items"][0]["score_id"].as_str().unwrap().to_owned();
+    let (_, card) = service.get(&format!("/api/v1/quality/scores/{score_id}")).await;
+    let rule = card["results"].as_array().unwrap().iter().find(|r| r["rule"] == "zh-forbidden-words").unwrap();
+    let hit_id = rule["hits"][0]["hit_id"].as_str().unwrap().to_owned();
+    let token = |name: &'static str, body: Value| {
+        let service = &service;
+        async move {
+            let (status, made) = service.post("/api/v1/admin/tokens", body).await;
+            assert_eq!(status, 201, "{name}: {made}");
+            (made["secret"].as_str().unwrap().to_owned(), made["token_id"].as_str().unwrap().to_owned())
+        }
+    };
+    let (reviewer, reviewer_id) =
+        token("r", json!({"name": "r", "scopes": ["quality:review", "quality:read", "calls:read"]})).await;
+    let (judge, _) = token("j", json!({"name": "j", "scopes": ["quality:judge", "quality:read", "calls:read"]})).await;
+    let own = json!({"name": "a", "scopes": ["calls:read"], "row_filter": {"agent_id": "a1"}});
+    let (agent, _) = token("a", own).await;
+    let post = |secret: &str, path: String, body: Value| {
+        let request = service.http.post(format!("{}{path}", service.base)).bearer_auth(secret).json(&body);
+        async move {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+        }
+    };
+    let dealt = json!({"by": "risk", "assignees": [reviewer_id], "size": 1, "blind": true});
+    let (status, dealt) = post(&reviewer, "/api/v1/quality/assignments".into(), dealt).await;
+    assert_eq!((status, dealt["items"][0]["score_id"].as_str()), (201, Some(score_id.as_str())), "{dealt}");
+    assert!(dealt["items"][0]["score"].is_null(), "a blind reviewer does not see the machine's answers");
+    let reviews = format!("/api/v1/quality/scores/{score_id}/reviews");
+    let verdict = |v: &str| json!({"items": [{"rule_id": "zh-forbidden-words", "hit_id": hit_id, "verdict": v}], "submit": true});
+    let (status, made) = post(&reviewer, reviews.clone(), verdict("true_hit")).await;
+    assert_eq!((status, made["revision"].as_u64()), (201, Some(2)), "{made}");
+    let appeals = format!("/api/v1/quality/scores/{score_id}/appeals");
+    let appeal = json!({"items": [{"hit_id": hit_id}], "reason": "客户要求我这样说"});
+    let (status, made) = post(&reviewer, appeals.clone(), appeal.clone()).await;
+    assert_eq!((status, made["code"].as_str()), (403, Some("outside_row_filter")), "only the agent appeals");
+    let (status, made) = post(&agent, appeals.clone(), appeal.clone()).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(post(&agent, appeals, appeal).await.0, 409, "once a hit");
+    let decide = format!("/api/v1/quality/appeals/{}/decide", made["appeal_id"].as_str().unwrap());
+    let decision = json!({"items": [{"hit_id": hit_id, "decision": "overturned"}], "final": true});
+    assert_eq!(post(&reviewer, decide.clone(), decision.clone()).await.0, 403, "a reviewer is no judge");
+    let (status, decided) = post(&judge, decide, decision).await;
+    assert_eq!((status, decided["appeal"]["state"].as_str()), (200, Some("closed")), "{decided}");
+    assert!(decided["total"].as_f64() > card["total"].as_f64(), "the hit has fallen");
+    let (_, accuracy) = service.get("/api/v1/quality/rules/zh-forbidden-words/accuracy").await;
+    assert_eq!((accuracy["n"].as_u64(), accuracy["precision"]["value"].as_f64()), (Some(1), Some(0.0)), "final judgements count");
+    assert_eq!((accuracy["recall"].is_null(), accuracy["trusted"].as_bool()), (true, Some(false)));
+}
