@@ -11,16 +11,16 @@ struct Word {
 }
 
 /// What a rule wrote and over how many words.
-type Written = Option<(usize, String)>;
+pub(super) type Written = Option<(usize, String)>;
 
-const MONTHS: [&str; 12] =
+pub(super) const MONTHS: [&str; 12] =
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 /// Words behind which "eight thirty" is a time of day.
 const TIME_CUES: [&str; 12] =
     ["at", "by", "around", "before", "after", "until", "till", "since", "from", "about", "past", "tomorrow"];
 const TOP_DOMAINS: [&str; 12] = ["com", "net", "org", "cn", "uk", "edu", "io", "co", "fr", "de", "gov", "info"];
 
-pub(super) fn rewrite(out: &mut Rewriter<'_>, _style: super::ItnStyle) {
+pub(super) fn rewrite(out: &mut Rewriter<'_>, style: super::ItnStyle) {
     let words = split(out.chars);
     let mut at = 0;
     while at < words.len() {
@@ -43,7 +43,8 @@ pub(super) fn rewrite(out: &mut Rewriter<'_>, _style: super::ItnStyle) {
             ordinal_rule,
             plain,
         ];
-        match rules.iter().find_map(|rule| rule(&texts, previous)) {
+        let symbols = (style == super::ItnStyle::Symbols).then(|| super::en_symbols::rule(&texts, previous)).flatten();
+        match symbols.or_else(|| rules.iter().find_map(|rule| rule(&texts, previous))) {
             Some((used, text)) => {
                 let (start, end) = (words[at].start, words[at + used - 1].end);
                 out.copy(start - out.at);
@@ -130,7 +131,7 @@ fn address_part(words: &[&str]) -> Option<(String, usize)> {
 }
 
 /// "july twenty fifth twenty twelve", "the fifth of may", "june thirty".
-fn date(words: &[&str], _: Option<&str>) -> Written {
+pub(super) fn date(words: &[&str], _: Option<&str>) -> Written {
     let day_of = |number: Option<Number>| number.filter(|number| (1..=31).contains(&number.value));
     let with_year = |used: usize, text: String| match words.get(used..).and_then(year) {
         Some(year) => (used + year.words, format!("{text} {}", year.value)),
@@ -161,7 +162,7 @@ fn capital(word: &str) -> String {
 }
 
 /// "two thirty p m", "three o'clock", "half past four", "at eight fifteen".
-fn clock(words: &[&str], previous: Option<&str>) -> Written {
+pub(super) fn clock(words: &[&str], previous: Option<&str>) -> Written {
     let hour_at = |at: usize| words.get(at..).and_then(below_100).filter(|number| (1..=12).contains(&number.value));
     let before = |hour: u128| if hour == 1 { 12 } else { hour - 1 };
     if let Some((lead, minute, back)) = match words {
@@ -205,7 +206,7 @@ fn minute(words: &[&str]) -> Option<Number> {
 }
 
 /// "a m", "pm": words used and what to write.
-fn half_of_day(words: &[&str]) -> (usize, &'static str) {
+pub(super) fn half_of_day(words: &[&str]) -> (usize, &'static str) {
     match words {
         ["am", ..] => (1, " a.m."),
         ["pm", ..] => (1, " p.m."),
@@ -216,7 +217,7 @@ fn half_of_day(words: &[&str]) -> (usize, &'static str) {
 }
 
 /// "ten past four", "twenty five to nine p m".
-fn minutes_to(words: &[&str], previous: Option<&str>) -> Written {
+pub(super) fn minutes_to(words: &[&str], previous: Option<&str>) -> Written {
     let minute = below_100(words).filter(|number| number.value < 30)?;
     let link = *words.get(minute.words)?;
     let hour = words.get(minute.words + 1..).and_then(below_100).filter(|number| (1..=12).contains(&number.value))?;
@@ -264,7 +265,7 @@ fn range(words: &[&str], previous: Option<&str>) -> Written {
 }
 
 /// A cardinal or a decimal, with a following "million" or "billion" kept as a word.
-fn amount(words: &[&str]) -> Written {
+pub(super) fn amount(words: &[&str]) -> Written {
     if let Some((used, text)) = decimal(words, None) {
         return Some((used, text));
     }

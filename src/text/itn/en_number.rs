@@ -12,8 +12,15 @@ const ONES: [&str; 9] = ["one", "two", "three", "four", "five", "six", "seven", 
 const TEENS: [&str; 10] =
     ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
 const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-const SCALES: [(&str, u128); 4] =
-    [("trillion", 1_000_000_000_000), ("billion", 1_000_000_000), ("million", 1_000_000), ("thousand", 1_000)];
+const SCALES: [(&str, u128); 7] = [
+    ("sextillion", 1_000_000_000_000_000_000_000),
+    ("quintillion", 1_000_000_000_000_000_000),
+    ("quadrillion", 1_000_000_000_000_000),
+    ("trillion", 1_000_000_000_000),
+    ("billion", 1_000_000_000),
+    ("million", 1_000_000),
+    ("thousand", 1_000),
+];
 const ORDINAL_ONES: [&str; 9] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"];
 const ORDINAL_TEENS: [&str; 10] = [
     "tenth",

@@ -20,9 +20,11 @@
 mod cases;
 mod en;
 mod en_number;
+mod en_symbols;
 mod span;
 mod zh;
 mod zh_number;
+mod zh_symbols;
 
 pub use cases::{ItnCase, ItnFile, run_cases};
 pub use span::SpanMap;
@@ -66,7 +68,7 @@ impl Itn {
         let chars: Vec<char> = text.chars().collect();
         let mut rewriter = Rewriter::new(&chars);
         match language {
-            Language::Zh => zh::rewrite(&mut rewriter),
+            Language::Zh => zh::rewrite(&mut rewriter, self.style),
             Language::En => en::rewrite(&mut rewriter, self.style),
         }
         rewriter.finish()

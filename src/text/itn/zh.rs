@@ -99,13 +99,17 @@ const DAY_PARTS: [&str; 18] = [
     "明早", "每天", "早晨",
 ];
 
-pub(super) fn rewrite(out: &mut Rewriter<'_>) {
+pub(super) fn rewrite(out: &mut Rewriter<'_>, style: super::ItnStyle) {
     while out.at < out.chars.len() {
         let at = out.at;
         if let Some(idiom) = IDIOMS.iter().find(|idiom| starts_with(out.chars, at, idiom)) {
             out.copy(idiom.chars().count());
         } else if follows_weekday(out.chars, at) {
             out.copy(1);
+        } else if let Some((used, text)) =
+            (style == super::ItnStyle::Symbols).then(|| super::zh_symbols::rule(out.chars, at)).flatten()
+        {
+            out.replace(used, &text);
         } else if let Some((used, text)) = percentage(out.chars, at)
             .or_else(|| fraction(out.chars, at))
             .or_else(|| money(out.chars, at))
@@ -121,7 +125,7 @@ pub(super) fn rewrite(out: &mut Rewriter<'_>) {
     }
 }
 
-fn starts_with(chars: &[char], at: usize, text: &str) -> bool {
+pub(super) fn starts_with(chars: &[char], at: usize, text: &str) -> bool {
     let mut position = at;
     text.chars().all(|c| {
         let same = chars.get(position) == Some(&c);
@@ -130,12 +134,12 @@ fn starts_with(chars: &[char], at: usize, text: &str) -> bool {
     })
 }
 
-fn ends_with(chars: &[char], end: usize, text: &str) -> bool {
+pub(super) fn ends_with(chars: &[char], end: usize, text: &str) -> bool {
     let length = text.chars().count();
     end >= length && starts_with(chars, end - length, text)
 }
 
-fn starts_with_any(chars: &[char], at: usize, texts: &[&str]) -> bool {
+pub(super) fn starts_with_any(chars: &[char], at: usize, texts: &[&str]) -> bool {
     texts.iter().any(|text| starts_with(chars, at, text))
 }
 
@@ -148,7 +152,7 @@ fn follows_weekday(chars: &[char], at: usize) -> bool {
 }
 
 /// A decimal or a cardinal at a place: characters used and figures. With `sign`, 负 may come first.
-fn value_at(chars: &[char], at: usize) -> Option<(usize, String)> {
+pub(super) fn value_at(chars: &[char], at: usize) -> Option<(usize, String)> {
     if chars.get(at) == Some(&'负') {
         let (used, text) = value_at(chars, at + 1)?;
         return Some((used + 1, format!("-{text}")));
@@ -164,7 +168,7 @@ fn value_at(chars: &[char], at: usize) -> Option<(usize, String)> {
 }
 
 /// 三点一四, 零点五, 六点四二万.
-fn decimal_at(chars: &[char], at: usize) -> Option<(usize, String)> {
+pub(super) fn decimal_at(chars: &[char], at: usize) -> Option<(usize, String)> {
     let whole = run_length(chars, at);
     let point = at + whole;
     if whole == 0 || chars.get(point) != Some(&'点') {
@@ -185,7 +189,7 @@ fn decimal_at(chars: &[char], at: usize) -> Option<(usize, String)> {
 }
 
 /// 百分之三十, 千分之五.
-fn percentage(chars: &[char], at: usize) -> Option<(usize, String)> {
+pub(super) fn percentage(chars: &[char], at: usize) -> Option<(usize, String)> {
     let sign = usize::from(chars.get(at) == Some(&'负'));
     let start = at + sign;
     let mark = if starts_with(chars, start, "百分之") {
@@ -240,7 +244,7 @@ fn money(chars: &[char], at: usize) -> Option<(usize, String)> {
 }
 
 /// 八点半, 三点四十, 下午一点, 十点十分三十六秒.
-fn clock(chars: &[char], at: usize) -> Option<(usize, String)> {
+pub(super) fn clock(chars: &[char], at: usize) -> Option<(usize, String)> {
     let length = run_length(chars, at);
     let point = at + length;
     if length == 0 || chars.get(point) != Some(&'点') {
