@@ -25,6 +25,7 @@ mod quality_import;
 mod quality_score;
 mod render;
 mod serve;
+mod text;
 mod train;
 mod transcribe;
 
@@ -76,6 +77,11 @@ enum Command {
     Models {
         #[command(subcommand)]
         command: models::ModelsCommand,
+    },
+    /// Text: write spoken numbers, run cases of it.
+    Text {
+        #[command(subcommand)]
+        command: text::TextCommand,
     },
     /// Personal data: measure, find, take out of a conversation and its recording.
     Privacy {
@@ -154,6 +160,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 models::run(command, &registry, &session.settings.encoder.model).await
             }
             Command::Datasets { command } => datasets::run(session, command).await,
+            Command::Text { command } => text::run(command),
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,
             Command::Soak(arguments) => crate::bench::soak::run(session, arguments).await,

@@ -110,7 +110,8 @@ pub(super) fn rewrite(out: &mut Rewriter<'_>, style: super::ItnStyle) {
             (style == super::ItnStyle::Symbols).then(|| super::zh_symbols::rule(out.chars, at)).flatten()
         {
             out.replace(used, &text);
-        } else if let Some((used, text)) = percentage(out.chars, at)
+        } else if let Some((used, text)) = super::zh_symbols::plate(out.chars, at)
+            .or_else(|| percentage(out.chars, at))
             .or_else(|| fraction(out.chars, at))
             .or_else(|| money(out.chars, at))
             .or_else(|| clock(out.chars, at))

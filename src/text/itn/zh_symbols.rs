@@ -139,7 +139,29 @@ fn date(chars: &[char], at: usize) -> Written {
 
 /// A number with its sign: 负二, 二十一, 三点五.
 fn number(chars: &[char], at: usize) -> Written {
-    value_at(chars, at)
+    let length = run_length(chars, at);
+    let run = chars.get(at..at + length)?;
+    if length > 1 && run[length - 1] == '千' && starts_with(chars, at + length, "米") {
+        // 十千米: the thousand is the unit's
+        return cardinal(&run[..length - 1]).map(|value| (length - 1, figures(value)));
+    }
+    let weight = matches!(run, [_, '两']) || starts_with(chars, at, "十三五规划") || starts_with(chars, at, "十四五规划");
+    if weight { None } else { value_at(chars, at) }
+}
+
+/// 皖C九B三四E -> 皖C9B34E: a number plate, read out with Chinese digits.
+pub(super) fn plate(chars: &[char], at: usize) -> Written {
+    const PROVINCES: &str = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼";
+    let head = chars.get(at..at + 2)?;
+    if !PROVINCES.contains(head[0]) || !head[1].is_ascii_alphabetic() {
+        return None;
+    }
+    let place = |c: &&char| c.is_ascii_alphanumeric() || digit(**c).is_some();
+    let tail: Vec<char> = chars[at + 2..].iter().take(7).take_while(place).copied().collect();
+    let said = tail.iter().any(|c| digit(*c).is_some());
+    let figure = |c: char| digit(c).and_then(|d| char::from_digit(u32::try_from(d).ok()?, 10)).unwrap_or(c);
+    (matches!(tail.len(), 5 | 6) && said)
+        .then(|| (2 + tail.len(), head.iter().copied().chain(tail.iter().map(|c| figure(*c))).collect()))
 }
 
 /// 一加二等于三, 二十一到一千零一.
@@ -250,6 +272,9 @@ fn trim_thousand(chars: &[char], at: usize, used: usize, text: String) -> (usize
 
 /// Two digits side by side that are an estimate.
 fn estimate(chars: &[char], at: usize) -> Written {
+    if starts_with(chars, at, "十三五规划") || starts_with(chars, at, "十四五规划") {
+        return None;
+    }
     let run = chars.get(at..at + run_length(chars, at))?;
     let value = |c: char| digit(c).filter(|d| *d > 0 && c != '幺');
     match run {
