@@ -15,6 +15,7 @@ mod eval;
 mod eval_compare;
 mod eval_errors;
 mod eval_print;
+mod emotion;
 mod knowledge;
 mod models;
 mod privacy;
@@ -78,6 +79,8 @@ enum Command {
         #[command(subcommand)]
         command: models::ModelsCommand,
     },
+    /// Correlation of escalation risk and predicted satisfaction with labelled conversations.
+    Emotion(emotion::EmotionArguments),
     /// Text: write spoken numbers, run cases of it.
     Text {
         #[command(subcommand)]
@@ -160,6 +163,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 models::run(command, &registry, &session.settings.encoder.model).await
             }
             Command::Datasets { command } => datasets::run(session, command).await,
+            Command::Emotion(arguments) => emotion::run(&session, arguments),
             Command::Text { command } => text::run(command),
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,

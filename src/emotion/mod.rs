@@ -18,10 +18,12 @@
 //! ```
 
 mod arousal;
+mod correlation;
 mod course;
 mod reading;
 
 pub use arousal::{ArousalMeter, VoiceSample};
+pub use correlation::{Correlation, pearson, spearman};
 pub use course::Course;
 pub use reading::{VALENCES, read, valence};
 

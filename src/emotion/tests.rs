@@ -42,3 +42,19 @@ fn louder_higher_and_faster_means_more_arousal() {
     let fast = meter.clone().measure(VoiceSample { rate_per_min: Some(330.0), ..normal }).unwrap();
     assert!((base - 0.5).abs() < 0.01 && loud > 0.7 && high > 0.7 && fast > 0.6);
 }
+
+#[test]
+fn correlations_of_known_numbers() {
+    let line: Vec<(f64, f64)> = (0..10).map(|x| (f64::from(x), 3.0 - 2.0 * f64::from(x))).collect();
+    assert!((pearson(&line).unwrap().r + 1.0).abs() < 1e-12);
+    // Anscombe's first set: r = 0.8164
+    let x = [10.0, 8.0, 13.0, 9.0, 11.0, 14.0, 6.0, 4.0, 12.0, 7.0, 5.0];
+    let y = [8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68];
+    let pairs: Vec<(f64, f64)> = x.into_iter().zip(y).collect();
+    let found = pearson(&pairs).unwrap();
+    assert!((found.r - 0.8164).abs() < 1e-4 && found.low < found.r && found.r < found.high && found.n == 11);
+    let curved: Vec<(f64, f64)> = pairs.iter().map(|(x, y)| (x.exp(), *y)).collect();
+    assert_eq!(spearman(&curved).unwrap().r, spearman(&pairs).unwrap().r, "ranks do not see a rising curve");
+    assert_eq!(pearson(&[(1.0, 1.0); 9]), None);
+    assert_eq!(pearson(&pairs[..3]), None);
+}
