@@ -42,3 +42,5 @@ pub use voice::{VoiceFeatures, level_db, voice_features};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod voice_tests;
