@@ -224,3 +224,40 @@ proptest::proptest! {
         assert_eq!(map.len(), written.chars().count());
     }
 }
+
+#[test]
+fn symbols_are_for_forms() {
+    let symbols = Itn::with_style(super::itn::ItnStyle::Symbols);
+    for (language, spoken, written) in [
+        (Language::Zh, "二零零八年八月八日", "2008/08/08"),
+        (Language::Zh, "下午三点四十", "3:40p.m."),
+        (Language::Zh, "三十四点五元", "¥34.5"),
+        (Language::Zh, "每小时十千米", "10km/h"),
+        (Language::Zh, "皖C九B三四E", "皖C9B34E"),
+        (Language::Zh, "二两", "二两"),
+        (Language::En, "two hundred kilometers per hour", "200 km/h"),
+        (Language::En, "plus forty four one two three one two three five six seven eight", "+44 123-123-5678"),
+        (Language::En, "half past three", "03:30"),
+        (Language::En, "second", "2nd"),
+    ] {
+        assert_eq!(symbols.apply(spoken, language).0, written, "{spoken}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn symbols_take_any_text(
+        zh in "[一二三四十百千万两零点分之年月日号元块角负到比每小时公里米上下午高呃京A加 0-9,。]{0,24}",
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            "one", "twenty", "hundred", "thousand", "million", "point", "o", "double", "a", "b", "c", "dot", "at", "slash", "com", "plus", "minus",
+            "per", "square", "kilo", "meters", "hour", "dollars", "cents", "and", "second", "quarter", "of", "july", "the", "p", "m", "to", "till",
+            "clock", "half", "past", "percent", "x", "doctor", "zero", "sextillion",
+        ]), 0..12),
+    ) {
+        let symbols = Itn::with_style(super::itn::ItnStyle::Symbols);
+        for (text, language) in [(zh, Language::Zh), (words.join(" "), Language::En)] {
+            let (written, map) = symbols.apply(&text, language);
+            proptest::prop_assert_eq!(map.len(), written.chars().count());
+        }
+    }
+}
