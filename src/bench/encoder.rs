@@ -29,6 +29,10 @@ pub struct EncoderArguments {
     /// Seconds for each figure.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Count the time that the threads were on a core instead of the time on the clock: texts per second of an idle machine,
+    /// measured on a busy one (Linux).
+    #[arg(long)]
+    cpu_time: bool,
     /// Writes embeddings and best labels of all texts in both precisions, one JSON object per line.
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
@@ -87,16 +91,17 @@ pub(super) fn run(session: Session, arguments: EncoderArguments) -> anyhow::Resu
     let time = Duration::from_secs_f64(arguments.seconds.max(0.1));
     let mut figures: Vec<(String, f64)> = Vec::new();
     let counts = arguments.threads.map_or_else(|| if cores > 1 { vec![cores, 1] } else { vec![1] }, |n| vec![n.max(1)]);
+    let clock = Clock { time, on_core: arguments.cpu_time };
     let ordered = by_length(&full, &texts)?;
     for (place, threads) in counts.iter().enumerate() {
         // The first count carries the plain names.
         let suffix = if place == 0 { String::new() } else { format!("_t{threads}") };
         for batch in [1, 8, 32] {
-            let speed = throughput(&full, &ordered, batch, *threads, time)?;
+            let speed = throughput(&full, &ordered, batch, *threads, clock)?;
             figures.push((format!("texts_per_s_b{batch}{suffix}"), speed));
         }
         for batch in [1, 8, 32] {
-            let speed = throughput(&small, &ordered, batch, *threads, time)?;
+            let speed = throughput(&small, &ordered, batch, *threads, clock)?;
             figures.push((format!("int8_texts_per_s_b{batch}{suffix}"), speed));
         }
     }
@@ -106,7 +111,7 @@ pub(super) fn run(session: Session, arguments: EncoderArguments) -> anyhow::Resu
     let one = figures
         .iter()
         .find(|(n, _)| n == "texts_per_s_b32_t1")
-        .map_or_else(|| throughput(&full, &ordered, 32, 1, time), |(_, speed)| Ok(*speed))?;
+        .map_or_else(|| throughput(&full, &ordered, 32, 1, clock), |(_, speed)| Ok(*speed))?;
     let products = full.products_per_token() as f64 * mean_tokens(&full, &texts)?;
     figures.push(("gemm_peak_fraction".into(), 100.0 * one * products / peak));
     figures.push(("gemm_peak_gflop_per_s".into(), 2.0 * peak / 1e9));
@@ -151,9 +156,25 @@ fn encode(model: &EncoderModel, texts: &[String]) -> anyhow::Result<Vec<Encoding
     Ok(model.encode(texts, BATCH_TOKENS, &mut Scratch::default())?)
 }
 
+/// How time is counted.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Time for each figure.
+    time: Duration,
+    /// Whether only time on a core counts.
+    on_core: bool,
+}
+
+/// Seconds that this thread was on a core; 0 where the system does not say.
+fn on_core_s() -> anyhow::Result<f64> {
+    let Ok(text) = std::fs::read_to_string("/proc/thread-self/schedstat") else { return Ok(0.0) };
+    let first = text.split(' ').next().context("schedstat is empty")?;
+    Ok(first.parse::<f64>()? / 1e9)
+}
+
 /// Texts a second of some threads, each with batches of its own: everything from the text to all heads. Each thread walks
 /// over all texts in turn, so that every batch counts the same.
-fn throughput(model: &EncoderModel, texts: &[String], batch: usize, threads: usize, time: Duration) -> anyhow::Result<f64> {
+fn throughput(model: &EncoderModel, texts: &[String], batch: usize, threads: usize, clock: Clock) -> anyhow::Result<f64> {
     // A batch is never smaller than its name says.
     let texts: Vec<&String> = texts.iter().cycle().take(texts.len().next_multiple_of(batch)).collect();
     let counts = std::thread::scope(|scope| {
@@ -161,13 +182,14 @@ fn throughput(model: &EncoderModel, texts: &[String], batch: usize, threads: usi
             .map(|_| {
                 scope.spawn(|| {
                     let mut scratch = Scratch::default();
-                    let (mut n, started) = (0_usize, Instant::now());
-                    while started.elapsed() < time {
+                    let (mut n, started, on_core) = (0_usize, Instant::now(), on_core_s()?);
+                    while started.elapsed() < clock.time {
                         for part in texts.chunks(batch) {
                             n += model.encode(part, BATCH_TOKENS, &mut scratch)?.len();
                         }
                     }
-                    anyhow::Ok(n as f64 / started.elapsed().as_secs_f64())
+                    let took = if clock.on_core { on_core_s()? - on_core } else { started.elapsed().as_secs_f64() };
+                    anyhow::Ok(n as f64 / took)
                 })
             })
             .collect();

@@ -5,6 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::{InferenceError, fetch_again};
+use super::modern::ModernConfig;
+
+/// `model_type` of ModernBERT.
+const MODERN: &str = "modernbert";
 
 /// How a sentence vector is made of the hidden states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -44,7 +48,7 @@ pub struct NgramConfig {
 /// The shape of a model, in the words of Hugging Face's `config.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ModelConfig {
-    /// `bert`, `roberta`, `xlm-roberta` or `distilbert`.
+    /// `bert`, `roberta`, `xlm-roberta`, `distilbert` or `modernbert`.
     pub model_type: String,
     /// Words in the vocabulary.
     pub vocab_size: usize,
@@ -71,6 +75,9 @@ pub struct ModelConfig {
     /// Token that fills gaps; RoBERTa counts positions from behind it.
     #[serde(default)]
     pub pad_token_id: usize,
+    /// What only ModernBERT has.
+    #[serde(flatten)]
+    pub modern: ModernConfig,
     /// How sentence vectors are made; `mean` when the file does not say.
     #[serde(default = "default_pooling")]
     pub pooling: Pooling,
@@ -111,12 +118,13 @@ impl ModelConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        const TYPES: [&str; 4] = ["bert", "roberta", "xlm-roberta", "distilbert"];
+        const TYPES: [&str; 5] = ["bert", "roberta", "xlm-roberta", "distilbert", MODERN];
         if !TYPES.contains(&self.model_type.as_str()) {
             return Err(format!("model_type `{}` is not supported (supported: {})", self.model_type, TYPES.join(", ")));
         }
-        if self.hidden_act != "gelu" {
-            return Err(format!("activation `{}` is not supported (supported: gelu)", self.hidden_act));
+        let activation = self.modern.hidden_activation.as_deref().filter(|_| self.is_modern()).unwrap_or(&self.hidden_act);
+        if activation != "gelu" {
+            return Err(format!("activation `{activation}` is not supported (supported: gelu)"));
         }
         let sizes = [self.vocab_size, self.hidden_size, self.num_hidden_layers, self.num_attention_heads, self.intermediate_size];
         if sizes.contains(&0) || self.max_position_embeddings < 4 {
@@ -124,6 +132,10 @@ impl ModelConfig {
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!("hidden_size {} is no multiple of {} heads", self.hidden_size, self.num_attention_heads));
+        }
+        let width = self.hidden_size / self.num_attention_heads;
+        if self.is_modern() && (self.modern.global_attn_every_n_layers == 0 || !width.is_multiple_of(2)) {
+            return Err("global_attn_every_n_layers must be at least 1, and a head's width even".to_owned());
         }
         if (self.pooling == Pooling::Zhiyin) != self.ngrams.is_some() {
             return Err("`ngrams` belongs to pooling `zhiyin` and to no other".to_owned());
@@ -134,6 +146,11 @@ impl ModelConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it is a ModernBERT.
+    pub fn is_modern(&self) -> bool {
+        self.model_type == MODERN
     }
 
     /// Numbers of a sentence vector: the state's, and those of the n-gram bag behind them.

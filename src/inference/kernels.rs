@@ -212,7 +212,8 @@ multiversion! {
 multiversion! {
     /// Self-attention of one sequence. `qkv` holds a row of queries, keys and values (3 x hidden) per token,
     /// `out` a row of hidden per token; `scratch` is grown as needed.
-    fn attention(qkv: &[f32], out: &mut [f32], hidden: usize, heads: usize, scratch: &mut Vec<f32>) {
+    /// A token looks at those at most `reach` away.
+    fn attention(qkv: &[f32], out: &mut [f32], hidden: usize, heads: usize, reach: usize, scratch: &mut Vec<f32>) {
         let (tokens, width) = (qkv.len() / (3 * hidden), hidden / heads);
         let padded = tokens.next_multiple_of(LANES);
         scratch.clear();
@@ -239,6 +240,11 @@ multiversion! {
                         }
                     }
                     scores[block..block + LANES].copy_from_slice(&lanes);
+                }
+                if reach < tokens {
+                    let near = token.saturating_sub(reach)..tokens.min(token + reach + 1);
+                    scores[..near.start].fill(f32::NEG_INFINITY);
+                    scores[near.end..tokens].fill(f32::NEG_INFINITY);
                 }
                 softmax_row(&mut scores[..tokens]);
                 let target = &mut out[token * hidden + head * width..][..width];

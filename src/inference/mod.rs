@@ -10,7 +10,7 @@
 //! (one per core, each with a queue's worth of waiting texts as its batch); [`Encoding`] is the result that
 //! understanding, emotion and knowledge read. This room knows tensors, not business.
 //!
-//! The default model and any BERT, RoBERTa / XLM-R or DistilBERT checkpoint in Hugging Face layout run on the same
+//! The default model and any BERT, RoBERTa / XLM-R, DistilBERT or ModernBERT checkpoint in Hugging Face layout run on the same
 //! code: weights are packed once, all texts of a batch lie in one row without padding, and query, key and value,
 //! bias and GELU are fused into the products (`linear.rs`, `kernels.rs`).
 //!
@@ -34,6 +34,7 @@ mod heads;
 mod kernels;
 mod linear;
 mod model;
+mod modern;
 mod ngrams;
 mod peak;
 mod pool;
@@ -49,6 +50,7 @@ pub use error::InferenceError;
 pub use features::{NgramPart, Sparse, Vocabulary};
 pub use heads::{Head, HeadKind, HeadSpec, TRUNK_FOLDER, head};
 pub use model::EncoderModel;
+pub use modern::ModernConfig;
 pub use peak::gemm_products_per_s;
 pub use trunk::Scratch;
 pub use worker::Encoder;

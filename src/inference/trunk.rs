@@ -8,6 +8,7 @@ use super::config::Precision;
 use super::error::InferenceError;
 use super::kernels;
 use super::linear::{Epilogue, Layer as Product};
+use super::modern::ModernTrunk;
 use super::quantised::QuantScratch;
 use super::weights::Weights;
 
@@ -29,12 +30,47 @@ pub struct Scratch {
     qkv: Vec<f32>,
     attended: Vec<f32>,
     wide: Vec<f32>,
-    attention: Vec<f32>,
-    quantised: QuantScratch,
+    pub(super) attention: Vec<f32>,
+    pub(super) quantised: QuantScratch,
 }
 
-/// The packed weights of the transformer.
-pub(super) struct Trunk {
+/// The transformer in either form.
+pub(super) enum Trunk {
+    /// Norms behind the products, a table of positions: BERT, RoBERTa / XLM-R, DistilBERT.
+    Classic(ClassicTrunk),
+    /// ModernBERT.
+    Modern(ModernTrunk),
+}
+
+impl Trunk {
+    /// Reads and packs the weights of the form that the configuration names.
+    pub(super) fn load(weights: &Weights, config: &ModelConfig, precision: Precision) -> Result<Self, InferenceError> {
+        if config.is_modern() {
+            return Ok(Self::Modern(ModernTrunk::load(weights, config, precision)?));
+        }
+        Ok(Self::Classic(ClassicTrunk::load(weights, config, precision)?))
+    }
+
+    /// Multiplications that the linear layers do for one token.
+    pub(super) fn products_per_token(&self) -> usize {
+        match self {
+            Self::Classic(trunk) => trunk.products_per_token(),
+            Self::Modern(trunk) => trunk.products_per_token(),
+        }
+    }
+
+    /// Hidden states of all tokens of all texts, in a row. Ids are below `vocab_size` and no text is longer than
+    /// the position table, which the tokenizer's loader and cut guarantee.
+    pub(super) fn forward(&self, texts: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
+        match self {
+            Self::Classic(trunk) => trunk.forward(texts, scratch),
+            Self::Modern(trunk) => trunk.forward(texts, scratch),
+        }
+    }
+}
+
+/// The packed weights of a transformer in BERT's form.
+pub(super) struct ClassicTrunk {
     hidden: usize,
     heads: usize,
     eps: f32,
@@ -81,7 +117,7 @@ impl LayerNames {
     }
 }
 
-impl Trunk {
+impl ClassicTrunk {
     /// Reads and packs the weights; tensor names may carry the prefix of a checkpoint with a head (`bert.` …).
     pub(super) fn load(weights: &Weights, config: &ModelConfig, precision: Precision) -> Result<Self, InferenceError> {
         let prefix = ["", "bert.", "roberta.", "distilbert."]
@@ -141,7 +177,7 @@ impl Trunk {
                 let end = start + text.len();
                 let (qkv, out) =
                     (&scratch.qkv[start * 3 * hidden..end * 3 * hidden], &mut scratch.attended[start * hidden..end * hidden]);
-                kernels::attention(qkv, out, hidden, self.heads, &mut scratch.attention);
+                kernels::attention(qkv, out, hidden, self.heads, usize::MAX, &mut scratch.attention);
                 start = end;
             }
             layer.attention_output.forward(&scratch.attended, tokens, &mut x, Epilogue::Add, &mut scratch.quantised);

@@ -86,7 +86,7 @@ fn attention_equals_the_plain_formula() {
         let hidden = heads * width;
         let qkv = noise(tokens * 3 * hidden, 5);
         let mut out = vec![0.0; tokens * hidden];
-        kernels::attention(&qkv, &mut out, hidden, heads, &mut Vec::new());
+        kernels::attention(&qkv, &mut out, hidden, heads, usize::MAX, &mut Vec::new());
         for token in 0..tokens {
             for head in 0..heads {
                 let at = |t: usize, part: usize, d: usize| f64::from(qkv[t * 3 * hidden + part * hidden + head * width + d]);

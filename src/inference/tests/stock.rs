@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
-use candle_transformers::models::{bert, distilbert, xlm_roberta};
+use candle_transformers::models::{bert, distilbert, modernbert, xlm_roberta};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -144,6 +144,33 @@ fn distilbert_equals_candle() {
             let mask = Tensor::zeros((row.len(), row.len()), DType::U8, &Device::Cpu).expect("mask");
             let ids = Tensor::new(vec![row], &Device::Cpu).expect("ids");
             mean_unit(&reference.forward(&ids, &mask).expect("states"))
+        })
+        .collect();
+    agree(&load_and_encode(dir.path()), &references);
+}
+
+#[test]
+fn modernbert_equals_candle() {
+    let dir = TempDir::new().expect("a folder");
+    // A window of 4 leaves most tokens of the longest text out of sight in local layers.
+    let config = json!({
+        "model_type": "modernbert", "vocab_size": 20, "hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "intermediate_size": 80, "hidden_activation": "gelu", "max_position_embeddings": 32, "layer_norm_eps": 1e-5, "norm_eps": 1e-5,
+        "pad_token_id": 0, "global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0, "local_attention": 4,
+        "local_rope_theta": 10_000.0, "architectures": ["ModernBertModel"]
+    });
+    let vars = VarMap::new();
+    let builder = VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu);
+    let shape: modernbert::Config = serde_json::from_value(config.clone()).expect("a configuration");
+    let reference = modernbert::ModernBert::load(builder, &shape).expect("a model");
+    stir(&vars);
+    vars.save(dir.path().join("model.safetensors")).expect("saved");
+    fs::write(dir.path().join("config.json"), config.to_string()).expect("written");
+    tokenizer(&dir.path().join("tokenizer.json"), [("[CLS]", 1), ("[PAD]", 0), ("[SEP]", 2), ("[UNK]", 3)]);
+    let references: Vec<Vec<f32>> = (TEXTS.iter())
+        .map(|text| {
+            let ids = Tensor::new(vec![ids(text, 1, 2)], &Device::Cpu).expect("ids");
+            mean_unit(&reference.forward(&ids, &ids.ones_like().expect("mask")).expect("states"))
         })
         .collect();
     agree(&load_and_encode(dir.path()), &references);
