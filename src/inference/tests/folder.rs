@@ -62,7 +62,7 @@ fn contradictions_are_refused() {
         ("config.json", "\"num_attention_heads\": 4", "\"num_attention_heads\": 7", "no multiple"),
         ("config.json", "\"vocab_size\": 10240", "\"vocab_size\": 900", "highest id"),
         ("config.json", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5", "is missing"),
-        ("config.json", "\"bert\"", "\"modernbert\"", "not supported"),
+        ("config.json", "\"bert\"", "\"deberta-v2\"", "not supported"),
         ("config.json", "\"gelu\"", "\"relu\"", "activation"),
         ("heads.toml", "\"neutral\",", "", "has 8 thresholds for 7 labels"),
         ("heads.toml", "\"sad\"", "\"angry\"", "twice"),
