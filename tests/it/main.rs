@@ -9,6 +9,7 @@ mod chat;
 mod clients;
 mod crash;
 mod evaluation;
+mod heads;
 mod knowledge;
 mod privacy;
 mod quality;
