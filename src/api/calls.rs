@@ -283,8 +283,13 @@ pub(super) async fn message(
             return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response());
         }
     }
-    let message =
-        NewMessage { role: request.role, text: request.text, sent_at: request.sent_at, external_id: request.external_id, ..NewMessage::default() };
+    let message = NewMessage {
+        role: request.role,
+        text: request.text,
+        sent_at: request.sent_at,
+        external_id: request.external_id,
+        ..NewMessage::default()
+    };
     let utterance = context.hub.message(&call.call_id, message).await?;
     Ok((StatusCode::CREATED, Json(utterance)).into_response())
 }

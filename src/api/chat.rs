@@ -103,7 +103,8 @@ impl ChatView {
 }
 
 fn language(tag: Option<&str>) -> Result<Option<Language>, Problem> {
-    let wrong = || Problem::new("language_unsupported", "zh and en are supported").item("/language", "language_unsupported", "zh or en");
+    let wrong =
+        || Problem::new("language_unsupported", "zh and en are supported").item("/language", "language_unsupported", "zh or en");
     tag.map(|t| Language::from_tag(t).ok_or_else(wrong)).transpose()
 }
 
@@ -151,10 +152,12 @@ pub(super) async fn visit(State(context): State<ApiContext>, headers: HeaderMap)
         return Err(Problem::new("rate_limited", "too many new chats of this site; try again later"));
     }
     let wished = header("accept-language").split(',').find_map(|tag| Language::from_tag(tag.trim()));
-    let opening = Opening { owner: limiter, source: Some("web".into()), language: wished, queue: site.queue.clone(), ..Opening::default() };
+    let opening =
+        Opening { owner: limiter, source: Some("web".into()), language: wished, queue: site.queue.clone(), ..Opening::default() };
     let (session, greeting) = context.open_chat(opening).await?;
     let ticket = new_secret().replacen("zy_", VISITOR_PREFIX, 1);
-    let visitor = ChatWrite::Visitor { ticket_sha256: hash_secret(&ticket), chat_id: session.chat_id.clone(), seen_at: now_rfc3339() };
+    let visitor =
+        ChatWrite::Visitor { ticket_sha256: hash_secret(&ticket), chat_id: session.chat_id.clone(), seen_at: now_rfc3339() };
     context.store().write(vec![Write::Chat(visitor)]).await?;
     let expires = chrono::Utc::now() + chrono::Duration::hours(VISITOR_HOURS);
     let opened = Opened {
@@ -314,7 +317,8 @@ fn sse_of(reply: &Reply) -> Vec<SseEvent> {
     if !reply.buttons.is_empty() {
         events.push(event("reply.options", json!({ "buttons": reply.buttons })));
     }
-    let completed = json!({ "message": reply, "intent": reply.intent, "confidence": reply.confidence, "answered": reply.answered });
+    let completed =
+        json!({ "message": reply, "intent": reply.intent, "confidence": reply.confidence, "answered": reply.answered });
     events.push(event("reply.completed", completed));
     if let Some(context) = &reply.handoff {
         events.push(event("handoff.requested", json!(context)));

@@ -149,8 +149,8 @@ impl ApiContext {
         if let Some(queue) = &opening.queue {
             request["queue"] = queue.clone().into();
         }
-        let request: NewCall =
-            serde_json::from_value(request).map_err(|e| Problem::new("invalid_value", format!("the chat cannot be opened: {e}")))?;
+        let request: NewCall = serde_json::from_value(request)
+            .map_err(|e| Problem::new("invalid_value", format!("the chat cannot be opened: {e}")))?;
         let call = self.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await?;
         let mut state = State::new(language, Bot::today(self.chat.settings.utc_offset_min));
         state.human = opening.mode == Mode::HumanFirst;
@@ -225,8 +225,14 @@ impl ApiContext {
             owner: session.owner.clone(),
             reply,
         };
-        let message =
-            NewMessage { role: Role::Bot, text, message_id: Some(message_id), with, records: vec![record], ..NewMessage::default() };
+        let message = NewMessage {
+            role: Role::Bot,
+            text,
+            message_id: Some(message_id),
+            with,
+            records: vec![record],
+            ..NewMessage::default()
+        };
         self.hub.message(&session.call_id, message).await?;
         Ok(())
     }

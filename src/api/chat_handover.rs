@@ -148,8 +148,7 @@ pub(super) async fn agent_message(
     if request.text.trim().is_empty() || request.text.chars().count() > context.limits.message_chars {
         return Err(Problem::invalid("/text", format!("1 to {} code points", context.limits.message_chars)));
     }
-    let message =
-        NewMessage { role: Role::Agent, text: request.text, external_id: request.external_id, ..NewMessage::default() };
+    let message = NewMessage { role: Role::Agent, text: request.text, external_id: request.external_id, ..NewMessage::default() };
     context.hub.message(&session.call_id, message).await?;
     Ok(StatusCode::CREATED)
 }

@@ -10,8 +10,8 @@ use utoipa::{Modify, OpenApi};
 use super::audio_frames::{ClientFrame, ServerFrame};
 use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
-    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, quality, quality_work, suggestions, understand,
-    web,
+    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, quality, quality_work,
+    suggestions, understand, web,
 };
 use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};

@@ -15,8 +15,8 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, openapi, quality, quality_work, suggestions,
-    understand, web,
+    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, openapi, quality,
+    quality_work, suggestions, understand, web,
 };
 use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};

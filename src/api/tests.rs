@@ -27,7 +27,11 @@ fn only_health_metrics_description_and_static_files_are_open() {
             ["/healthz", "/readyz", "/health", "/metrics", "/openapi.json", "/", "/static/{*path}", "/compat/twilio/media"];
         // The web chat's files, and its visits, which the site's key and origin let in.
         let chat = ["/chat/{*path}", "/api/v1/chat/visits"];
-        assert!(chat.contains(&route.path) || open.contains(&route.path) || route.path.starts_with("/schemas/"), "{}", route.path);
+        assert!(
+            chat.contains(&route.path) || open.contains(&route.path) || route.path.starts_with("/schemas/"),
+            "{}",
+            route.path
+        );
     }
 }
 

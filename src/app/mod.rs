@@ -4,8 +4,8 @@
 //! plays recordings through a running service as a telephone system would.
 
 mod assets;
-mod learning;
 mod chat;
+mod learning;
 mod player;
 mod service;
 mod stages;

@@ -12,7 +12,9 @@ use super::assets::load_samples;
 use super::player::{PlayOptions, play};
 use super::stages::{StageOptions, build_stages, registry};
 use crate::access::{RateClass, RateLimiter, RowFilter, Scope, TokenRecord, hash_secret, new_secret};
-use crate::api::{ApiContext, ChatDesk, PracticeBackend, JobDesk, KnowledgeShelf, Problem, SamplePlayer, TokenBook, put_in_force, router};
+use crate::api::{
+    ApiContext, ChatDesk, JobDesk, KnowledgeShelf, PracticeBackend, Problem, SamplePlayer, TokenBook, put_in_force, router,
+};
 use crate::config::{Settings, SyncMode};
 use crate::conversation::{CallId, IdKind, new_id};
 use crate::event::{CallState, EventSink, now_rfc3339};

@@ -191,7 +191,11 @@ async fn run_chats(hub: &Hub, home: &std::path::Path, chats: usize, time: Durati
                 let text = lines[k % lines.len()].clone();
                 k += 1;
                 let sent = Instant::now();
-                hub.message(&call.call_id, NewMessage { role: Role::Customer, text, sent_at: None, external_id: None, ..NewMessage::default() }).await?;
+                hub.message(
+                    &call.call_id,
+                    NewMessage { role: Role::Customer, text, sent_at: None, external_id: None, ..NewMessage::default() },
+                )
+                .await?;
                 times.push(sent.elapsed().as_secs_f64() * 1_000.0);
                 tokio::time::sleep(Duration::from_millis(3_000)).await;
             }

@@ -71,7 +71,10 @@ fn only_number(chars: &[char]) -> bool {
 
 /// A line of a few words without any mark names a section and says nothing.
 fn is_heading(line: &str) -> bool {
-    let marked = line.chars().any(|c| matches!(c, '。' | '，' | '；' | '：' | '、' | '.' | ',' | ':' | ';' | '|' | '!' | '?' | '！' | '？') || c.is_ascii_digit());
+    let marked = line.chars().any(|c| {
+        matches!(c, '。' | '，' | '；' | '：' | '、' | '.' | ',' | ':' | ';' | '|' | '!' | '?' | '！' | '？')
+            || c.is_ascii_digit()
+    });
     let item = line.starts_with("- ") || line.starts_with("* ");
     line.starts_with('#') || (!marked && !item && units(line) <= 10)
 }
@@ -110,9 +113,64 @@ fn terms(text: &str) -> Vec<(String, f32)> {
 
 /// Words of questions that no article answers to.
 const IDLE: [&str; 58] = [
-    "我", "你", "您", "的", "了", "吗", "呢", "啊", "请问", "想", "要", "能", "可以", "怎么", "什么", "多久", "多少", "一下", "一个", "那", "这", "是", "有",
-    "就", "都", "还", "给", "帮", "帮我", "知道", "请", "如果", "如何", "怎样", "为什么", "哪里", "没有", "what", "how", "when", "long", "much", "do", "does",
-    "can", "i", "my", "me", "please", "get", "want", "need", "tell", "know", "would", "like", "there", "it",
+    "我",
+    "你",
+    "您",
+    "的",
+    "了",
+    "吗",
+    "呢",
+    "啊",
+    "请问",
+    "想",
+    "要",
+    "能",
+    "可以",
+    "怎么",
+    "什么",
+    "多久",
+    "多少",
+    "一下",
+    "一个",
+    "那",
+    "这",
+    "是",
+    "有",
+    "就",
+    "都",
+    "还",
+    "给",
+    "帮",
+    "帮我",
+    "知道",
+    "请",
+    "如果",
+    "如何",
+    "怎样",
+    "为什么",
+    "哪里",
+    "没有",
+    "what",
+    "how",
+    "when",
+    "long",
+    "much",
+    "do",
+    "does",
+    "can",
+    "i",
+    "my",
+    "me",
+    "please",
+    "get",
+    "want",
+    "need",
+    "tell",
+    "know",
+    "would",
+    "like",
+    "there",
+    "it",
 ];
 
 /// Share of the question's weight that a text holds, in [0, 1].
@@ -123,7 +181,8 @@ pub fn overlap(question: &str, text: &str) -> f32 {
         return 0.0;
     }
     let folded = fold(text);
-    let stems: Vec<String> = segment::words(&folded).iter().map(|t| if t.han { t.text.clone() } else { segment::stem(&t.text) }).collect();
+    let stems: Vec<String> =
+        segment::words(&folded).iter().map(|t| if t.han { t.text.clone() } else { segment::stem(&t.text) }).collect();
     let held: f32 = wanted
         .iter()
         .map(|(word, weight)| {
@@ -160,7 +219,9 @@ fn readable(markup: &str) -> String {
 pub fn grounded(text: &str, passage: &str) -> bool {
     let essence = |t: &str| fold(t).chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let whole = essence(passage);
-    text.lines().flat_map(|line| line.split_inclusive(['。', '！', '？', ';', '；'])).all(|sentence| whole.contains(&essence(sentence)))
+    text.lines()
+        .flat_map(|line| line.split_inclusive(['。', '！', '？', ';', '；']))
+        .all(|sentence| whole.contains(&essence(sentence)))
 }
 
 /// Least share of a reworded sentence that the passage must hold.
@@ -170,7 +231,11 @@ const SUPPORT: f32 = 0.75;
 /// does. `None` if no sentence does.
 pub fn supported(text: &str, passage: &str) -> Option<String> {
     let numbers = |t: &str| -> Vec<String> {
-        fold(t).split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|n| n.trim_matches('.').to_owned()).filter(|n| !n.is_empty()).collect()
+        fold(t)
+            .split(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .map(|n| n.trim_matches('.').to_owned())
+            .filter(|n| !n.is_empty())
+            .collect()
     };
     let known = numbers(passage);
     let kept: Vec<String> = sentences(text)

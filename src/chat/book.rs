@@ -147,7 +147,9 @@ impl Checker<'_> {
         let mut problems = Vec::new();
         let stem = Path::new(&self.source.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         if self.flow.id != stem {
-            problems.push(self.source.problem(&["id ="], format!("id \"{}\" must be the name of the file, \"{stem}\"", self.flow.id)));
+            problems.push(
+                self.source.problem(&["id ="], format!("id \"{}\" must be the name of the file, \"{stem}\"", self.flow.id)),
+            );
         }
         for intent in self.flow.intents.iter().filter(|i| !self.intents.is_empty() && !self.intents.contains(i)) {
             problems.push(self.named("intent", intent, self.intents.iter().map(String::as_str)));
@@ -263,7 +265,8 @@ impl Checker<'_> {
                     problems.push(self.named("text", text, self.flow.texts.keys().map(String::as_str)));
                 }
                 if row.when.is_empty() && index + 1 < table.rows.len() {
-                    let message = format!("row {} of table \"{}\" always holds; the rows behind it never count", index + 1, table.id);
+                    let message =
+                        format!("row {} of table \"{}\" always holds; the rows behind it never count", index + 1, table.id);
                     problems.push(self.source.problem(&["id", &format!("\"{}\"", table.id)], message));
                 }
             }

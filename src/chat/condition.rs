@@ -37,7 +37,8 @@ impl TryFrom<String> for Condition {
     fn try_from(text: String) -> Result<Self, String> {
         let words = |list: &str| list.split('|').map(|w| w.trim().to_owned()).collect::<Vec<_>>();
         let number = |rest: &str, comparison| {
-            let value = rest.trim().parse().map_err(|_| format!("\"{text}\" compares with no number; write for example \"> 7\""))?;
+            let value =
+                rest.trim().parse().map_err(|_| format!("\"{text}\" compares with no number; write for example \"> 7\""))?;
             Ok(Self::Compare(comparison, value))
         };
         match text.trim() {

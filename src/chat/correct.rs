@@ -63,7 +63,9 @@ pub(super) fn correction(
         let value = match slot.kind {
             SlotKind::Text | SlotKind::YesNo => None,
             SlotKind::Name | SlotKind::Address if !is_named && !loose => None,
-            SlotKind::Number | SlotKind::Amount | SlotKind::Digits if !is_named && frame.filled.last() != Some(&slot.name) => None,
+            SlotKind::Number | SlotKind::Amount | SlotKind::Digits if !is_named && frame.filled.last() != Some(&slot.name) => {
+                None
+            }
             SlotKind::Choice => read(slot, &rest, Reading { asked: is_named, ..reading })
                 .or_else(|| slot.early.then(|| None).unwrap_or_else(|| read(slot, &rest, reading))),
             _ => read(slot, &rest, reading),

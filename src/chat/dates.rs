@@ -32,8 +32,9 @@ static WEEK_ZH: LazyLock<Option<Regex>> =
 const MONTH_EN: &str = r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)";
 static MDY_EN: LazyLock<Option<Regex>> =
     LazyLock::new(|| regex(&format!(r"(?i)\b{MONTH_EN}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s+(\d{{4}}))?\b")));
-static DMY_EN: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(&format!(r"(?i)\b(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH_EN}\.?(?:,?\s+(\d{{4}}))?\b")));
+static DMY_EN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(&format!(r"(?i)\b(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH_EN}\.?(?:,?\s+(\d{{4}}))?\b"))
+});
 static DAY_EN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)\bthe\s+(\d{1,2})(?:st|nd|rd|th)\b"));
 static WEEK_EN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     regex(r"(?i)\b(?:(last|next|this|coming|on)\s+)?(mon|tues|wednes|thurs|fri|satur|sun)day\b(\s+next week|\s+week)?")
@@ -225,7 +226,12 @@ pub fn month(text: &str, today: NaiveDate) -> Option<String> {
         let c = MONTH_WORD.as_ref()?.captures(&lower)?;
         let word = c.get(1)?.as_str();
         // "may" is a month only with a capital or a sign of time
-        if word == "may" && !text.contains("May") && !lower.contains("for may") && !lower.contains("in may") && lower.trim() != "may" {
+        if word == "may"
+            && !text.contains("May")
+            && !lower.contains("for may")
+            && !lower.contains("in may")
+            && lower.trim() != "may"
+        {
             return None;
         }
         (None, month_number(word)?)

@@ -151,9 +151,11 @@ impl<'a> Talk<'a> {
         if config.hears_unless(Cue::Anger, Cue::NotAnger, text) || (config.hears_unless(Cue::Anger, Cue::NotAnger, tone)) {
             return Some(Reason::Emotion);
         }
-        let angry = self.heard.emotion.as_ref().is_some_and(|e| {
-            e.label == "angry" && e.confidence.is_some_and(|p| p >= config.thresholds.anger)
-        });
+        let angry = self
+            .heard
+            .emotion
+            .as_ref()
+            .is_some_and(|e| e.label == "angry" && e.confidence.is_some_and(|p| p >= config.thresholds.anger));
         (angry && !config.hears(Cue::NotAnger, text)).then_some(Reason::Emotion)
     }
 
@@ -237,7 +239,8 @@ impl<'a> Talk<'a> {
             Button { payload: title.clone(), title }
         };
         self.progress.buttons = flows.iter().map(button).collect();
-        let titles: Vec<String> = self.progress.buttons.iter().enumerate().map(|(i, b)| format!("{}. {}", i + 1, b.title)).collect();
+        let titles: Vec<String> =
+            self.progress.buttons.iter().enumerate().map(|(i, b)| format!("{}. {}", i + 1, b.title)).collect();
         self.progress.said.extend(titles);
         self.progress.state.offer = Some(Offer { flows, text: self.message.raw.clone(), must_choose: true });
     }
@@ -256,11 +259,15 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) fn small_talk(&mut self) -> bool {
-        let kinds = [(Cue::Greeting, "greeting", "hello"), (Cue::Bot, "bot", "bot"), (Cue::Bye, "bye", "bye"), (Cue::Thanks, "thanks", "thanks")];
+        let kinds = [
+            (Cue::Greeting, "greeting", "hello"),
+            (Cue::Bot, "bot", "bot"),
+            (Cue::Bye, "bye", "bye"),
+            (Cue::Thanks, "thanks", "thanks"),
+        ];
         let plain = self.message.plain.trim_end_matches(['?', '？', ' ']).to_owned();
-        let kind = kinds.iter().find(|(cue, _, _)| {
-            !plain.is_empty() && (self.hears(*cue) || self.book.config.hears(*cue, &plain))
-        });
+        let kind =
+            kinds.iter().find(|(cue, _, _)| !plain.is_empty() && (self.hears(*cue) || self.book.config.hears(*cue, &plain)));
         let Some((_, kind, text)) = kind else { return false };
         self.progress.acts.push(Act::SmallTalk((*kind).to_owned()));
         self.say(text);

@@ -9,10 +9,10 @@ use chrono::NaiveDate;
 
 use super::book::FlowBook;
 use super::dates::spoken;
-use super::turn::{Act, Button};
 use super::flow::{Flow, Slot, SlotKind, Step, Then, When};
 use super::handover::Reason;
 use super::state::{Ends, Frame, State};
+use super::turn::{Act, Button};
 use crate::conversation::Language;
 
 /// Steps of one turn that are judged at most: flows that run each other without end stop here.
@@ -189,7 +189,10 @@ impl Progress<'_> {
         self.said.push(slot.ask.get(language).to_owned());
         self.buttons = match slot.kind {
             SlotKind::Choice => {
-                let button = |o: &super::flow::SlotOption| Button { title: o.label.get(language).into(), payload: o.label.get(language).into() };
+                let button = |o: &super::flow::SlotOption| Button {
+                    title: o.label.get(language).into(),
+                    payload: o.label.get(language).into(),
+                };
                 slot.options.iter().map(button).collect()
             }
             SlotKind::YesNo => {

@@ -29,7 +29,12 @@ impl Talk<'_> {
         }
         let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice);
         let asks = self.hears(Cue::Question) && self.message.units() >= 4;
-        if asks && open_kind && asked.kind != SlotKind::Text && !self.plainly_answers(asked, value.as_deref()) && self.digress_to_answer() {
+        if asks
+            && open_kind
+            && asked.kind != SlotKind::Text
+            && !self.plainly_answers(asked, value.as_deref())
+            && self.digress_to_answer()
+        {
             return;
         }
         if let Some(value) = value {
@@ -52,7 +57,9 @@ impl Talk<'_> {
         let head: String = self.message.plain.split([',', '，', '。', ' ']).next().unwrap_or_default().to_owned();
         let head = Message::read(&head, self.message.language, 50);
         let reading = Reading { config: &self.book.config, today: self.progress.state.today, asked: true };
-        value.is_some() && !asked.kind.is_free() && !self.book.config.hears(Cue::Question, &head.plain)
+        value.is_some()
+            && !asked.kind.is_free()
+            && !self.book.config.hears(Cue::Question, &head.plain)
             && read(asked, &head, reading).as_deref() == value
     }
 
@@ -121,7 +128,9 @@ impl Talk<'_> {
         let thresholds = self.book.config.thresholds;
         let fits = self.book.fits(&self.message.plain, self.heard.vector.as_deref(), &self.heard.intents);
         let runs = |id: &str| self.progress.state.stack.iter().any(|f| f.flow == id);
-        let Some(best) = fits.first().filter(|fit| fit.score >= thresholds.digress_flow && !runs(&fit.flow)) else { return false };
+        let Some(best) = fits.first().filter(|fit| fit.score >= thresholds.digress_flow && !runs(&fit.flow)) else {
+            return false;
+        };
         if self.asks_in_general() && self.answer().is_some() {
             return false;
         }

@@ -51,7 +51,9 @@ pub use condition::{Comparison, Condition};
 pub use config::{ChatConfig, Cue, Limits, Thresholds};
 pub use dialogue::Dialogue;
 pub use error::{ChatError, Problem};
-pub use flow::{Flow, Row, Slot, SlotKind, SlotOption, Step, Table, Then, Trigger, Triggers, Webhook, Webhooks, When, WordLists, Words};
+pub use flow::{
+    Flow, Row, Slot, SlotKind, SlotOption, Step, Table, Then, Trigger, Triggers, Webhook, Webhooks, When, WordLists, Words,
+};
 pub use form::{CallRequest, CallResult, CallResults};
 pub use handover::{HandOver, Reason};
 pub use message::{Message, units};

@@ -53,15 +53,15 @@ impl Talk<'_> {
     pub(super) fn chosen_flow(&self, offer: &Offer) -> Option<String> {
         let text = &self.message.plain;
         let titled = offer.flows.iter().find(|id| {
-            self.book.flow(id).is_some_and(|f| {
-                [&f.title.zh, &f.title.en].iter().any(|t| crate::text::fold(t) == *text)
-            })
+            self.book.flow(id).is_some_and(|f| [&f.title.zh, &f.title.en].iter().any(|t| crate::text::fold(t) == *text))
         });
         if titled.is_some() {
             return titled.cloned();
         }
         const PLACES: [&[&str]; 2] = [&["第一", "1", "前", "first", "one"], &["第二", "2", "后", "second", "two"]];
-        let place = PLACES.iter().position(|words| words.iter().any(|w| text.starts_with(w) || text == *w || text.contains(&format!("the {w}"))));
+        let place = PLACES
+            .iter()
+            .position(|words| words.iter().any(|w| text.starts_with(w) || text == *w || text.contains(&format!("the {w}"))));
         if let Some(flow) = place.filter(|_| self.message.units() <= 5).and_then(|p| offer.flows.get(p)) {
             return Some(flow.clone());
         }

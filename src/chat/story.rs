@@ -7,10 +7,10 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::book::FlowBook;
-use super::turn::Act;
 use super::error::{Problem, line_of, toml_problem, unknown};
 use super::handover::Reason;
 use super::state::Ends;
+use super::turn::Act;
 use crate::conversation::Language;
 
 /// Answers of the practice backend for one conversation: by call a table of values, or `"down"` or `"slow"`.
@@ -212,7 +212,8 @@ pub fn load_stories(folder: &Path, book: &FlowBook) -> Result<(Vec<(String, Stor
         return Ok((files, problems));
     }
     for path in super::book::toml_files(folder)? {
-        let text = std::fs::read_to_string(&path).map_err(|source| super::ChatError::Unreadable { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| super::ChatError::Unreadable { path: path.clone(), source })?;
         let name = path.display().to_string();
         match StoryFile::parse(&name, &text) {
             Ok(file) => {

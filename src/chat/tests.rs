@@ -70,7 +70,11 @@ fn a_flow_asks_calls_decides_and_ends() {
 #[test]
 fn a_correction_behind_the_end_opens_the_flow_again_and_calls_anew() {
     let (log, turn) = play(&["where is my parcel AB20260301", "sorry, I meant AB20260311"], &[]);
-    assert!(log[1].contains(&Act::Corrected("order_no".into())) && log[1].contains(&Act::Call("order_lookup".into())), "{:?}", log[1]);
+    assert!(
+        log[1].contains(&Act::Corrected("order_no".into())) && log[1].contains(&Act::Call("order_lookup".into())),
+        "{:?}",
+        log[1]
+    );
     assert_eq!(turn.state.slots().get("order_no").map(String::as_str), Some("AB20260311"));
 }
 
@@ -198,7 +202,8 @@ fn groundedness_is_kept_and_checked() {
     let passage = "退款1至3个工作日到账。\n| 信用卡 | 3至7个工作日 |\nCards arrive within 5 working days.";
     assert!(grounded("信用卡：3至7个工作日", passage) && grounded("Cards arrive within 5 working days.", passage));
     assert!(!grounded("退款当天到账。", passage));
-    let kept = supported("Cards arrive within 5 working days. Cards arrive within 2 working days. We also send flowers.", passage);
+    let kept =
+        supported("Cards arrive within 5 working days. Cards arrive within 2 working days. We also send flowers.", passage);
     assert_eq!(kept.as_deref(), Some("Cards arrive within 5 working days."));
     assert_eq!(supported("We send flowers to everybody.", passage), None);
 }
@@ -211,7 +216,8 @@ fn mistakes_are_named_with_their_line_and_the_nearest_name() {
     std::fs::copy(pipelines.join("chat.toml"), dir.path().join("chat.toml")).unwrap();
     std::fs::copy(pipelines.join("chat/webhooks.toml"), dir.path().join("chat/webhooks.toml")).unwrap();
     let text = std::fs::read_to_string(pipelines.join("chat/flows/order-status.toml")).unwrap();
-    let broken = text.replace("ask = \"order_no\"", "ask = \"order_on\"").replace("call = \"order_lookup\"", "call = \"order_lokup\"");
+    let broken =
+        text.replace("ask = \"order_no\"", "ask = \"order_on\"").replace("call = \"order_lookup\"", "call = \"order_lokup\"");
     std::fs::write(flows.join("order-status.toml"), broken).unwrap();
     let Err(ChatError::Invalid(problems)) = FlowBook::load(dir.path(), &[]) else { panic!("accepted") };
     let said: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -165,8 +165,7 @@ impl Triggers {
         let mut fits: Vec<Fit> = (0..self.ids.len())
             .filter(|&i| !self.patterns[i].forbidden.is_match(&plain))
             .map(|i| {
-                let meant: f32 =
-                    intents.iter().filter(|s| self.intents[i].contains(&s.name)).filter_map(|s| s.confidence).sum();
+                let meant: f32 = intents.iter().filter(|s| self.intents[i].contains(&s.name)).filter_map(|s| s.confidence).sum();
                 let sure = self.patterns[i].wanted.is_match(&plain);
                 let score = if sure { PATTERN + BESIDE_PATTERN * likeness[i] } else { likeness[i] + bonus * meant };
                 Fit { flow: self.ids[i].clone(), score: score.min(1.0), sure }

@@ -21,12 +21,17 @@ static MOBILE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^1[3-9]\d{9}$"
 static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\d+(?:\.\d+)?"));
 static PHONE_LIKE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\+?\(?\d[\d ()-]{5,18}\d"));
 static NAME_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(r"(?i)^(我的?(名字|姓名)?(叫做?|是)|我叫|我是|姓名(是|：|:)?|名字(是|叫)?|收货人(姓名)?(是|：|:)?|收件人(是)?|持卡人(是)?|叫做?|户主(是)?|机主(是)?|本人|就是|是|写的是|用的是|my (full )?name is|the name is|name is|name's|the name on (it|the order) is|i'?m|i am|it'?s|it is|this is|it should be under|it'?s under|under|full name|name|card ?holder is|that would be|that'?s)[:，, ]*")
+    regex(
+        r"(?i)^(我的?(名字|姓名)?(叫做?|是)|我叫|我是|姓名(是|：|:)?|名字(是|叫)?|收货人(姓名)?(是|：|:)?|收件人(是)?|持卡人(是)?|叫做?|户主(是)?|机主(是)?|本人|就是|是|写的是|用的是|my (full )?name is|the name is|name is|name's|the name on (it|the order) is|i'?m|i am|it'?s|it is|this is|it should be under|it'?s under|under|full name|name|card ?holder is|that would be|that'?s)[:，, ]*",
+    )
 });
 static NAME_HAN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^[\p{Han}]{2,4}(·[\p{Han}]{1,8})?"));
-static NAME_LATIN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*( [A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*){0,3}$"));
+static NAME_LATIN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| regex(r"^[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*( [A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*){0,3}$"));
 static ADDRESS_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(r"(?i)^.{0,14}?(新地址(是|：|:)?|地址(是|改成|改为|改到|换成|：|:)|改(到|成|为)|换(到|成)|(寄|送|发)(到|去|给)|搬(到|去)了?|(new |the |correct |right )?address( is|:| should be)|send it to|deliver (it )?to|ship (it )?to|change (it )?to)[，, ：:]*")
+    regex(
+        r"(?i)^.{0,14}?(新地址(是|：|:)?|地址(是|改成|改为|改到|换成|：|:)|改(到|成|为)|换(到|成)|(寄|送|发)(到|去|给)|搬(到|去)了?|(new |the |correct |right )?address( is|:| should be)|send it to|deliver (it )?to|ship (it )?to|change (it )?to)[，, ：:]*",
+    )
 });
 
 /// What is known where a value is read.
@@ -157,9 +162,9 @@ fn choice(slot: &Slot, message: &Message, asked: bool) -> Option<String> {
     if !asked {
         return None;
     }
-    let place = ORDINALS.iter().position(|words| {
-        words.iter().any(|w| text == *w || (w.chars().count() > 1 && occurs(text, w) && message.units() <= 6))
-    });
+    let place = ORDINALS
+        .iter()
+        .position(|words| words.iter().any(|w| text == *w || (w.chars().count() > 1 && occurs(text, w) && message.units() <= 6)));
     slot.options.get(place?).map(|option| option.id.clone())
 }
 
@@ -179,7 +184,8 @@ pub(super) fn occurs(text: &str, word: &str) -> bool {
 
 fn yes_no(message: &Message, config: &ChatConfig) -> Option<String> {
     let text = message.plain.as_str();
-    const YES_THOUGH: [&str; 8] = ["没错", "没问题", "不错", "不客气", "no problem", "not a problem", "no worries", "no objection"];
+    const YES_THOUGH: [&str; 8] =
+        ["没错", "没问题", "不错", "不客气", "no problem", "not a problem", "no worries", "no objection"];
     let yes = config.hears(Cue::Yes, text);
     let no = config.hears(Cue::No, text);
     let answer = match (yes, no) {
@@ -272,7 +278,9 @@ fn name(text: &str) -> Option<String> {
     for _ in 0..3 {
         let shorter = NAME_LEAD.as_ref()?.replace(&rest, "").into_owned();
         let lead = ["嗯", "好吧", "行吧", "行", "好的", "好", "哦", "呃", "sure", "yes", "ok", "okay"].iter().find_map(|w| {
-            let cut = shorter.strip_prefix(w).or_else(|| shorter.get(..w.len()).filter(|s| s.eq_ignore_ascii_case(w)).map(|_| &shorter[w.len()..]));
+            let cut = shorter
+                .strip_prefix(w)
+                .or_else(|| shorter.get(..w.len()).filter(|s| s.eq_ignore_ascii_case(w)).map(|_| &shorter[w.len()..]));
             cut.map(|c| c.trim_start_matches([',', '，', ' ', '。', '.']).to_owned()).filter(|c| !c.is_empty())
         });
         let next = lead.filter(|_| shorter.contains([',', '，', ' '])).unwrap_or(shorter);
@@ -288,7 +296,24 @@ fn name(text: &str) -> Option<String> {
     if head.chars().any(is_han) {
         let chars = head.chars().count();
         const NO_NAMES: [&str; 18] = [
-            "什么", "怎么", "为什么", "哪个", "不知道", "不记得", "没有", "不是", "算了", "订单", "地址", "快递", "谢谢", "你好", "人工", "不想", "干嘛", "等等",
+            "什么",
+            "怎么",
+            "为什么",
+            "哪个",
+            "不知道",
+            "不记得",
+            "没有",
+            "不是",
+            "算了",
+            "订单",
+            "地址",
+            "快递",
+            "谢谢",
+            "你好",
+            "人工",
+            "不想",
+            "干嘛",
+            "等等",
         ];
         if chars > 8 || NO_NAMES.iter().any(|w| head.contains(w)) {
             return None;
@@ -296,8 +321,8 @@ fn name(text: &str) -> Option<String> {
         return Some(NAME_HAN.as_ref()?.find(head)?.as_str().to_owned());
     }
     const NO_NAMES: [&str; 26] = [
-        "what", "why", "how", "when", "where", "who", "no", "yes", "not", "don't", "the", "is", "are", "hello", "thanks", "order", "number", "wait",
-        "sorry", "help", "it", "i", "you", "same", "wrong", "name",
+        "what", "why", "how", "when", "where", "who", "no", "yes", "not", "don't", "the", "is", "are", "hello", "thanks",
+        "order", "number", "wait", "sorry", "help", "it", "i", "you", "same", "wrong", "name",
     ];
     let plain = NAME_LATIN.as_ref()?.is_match(head);
     let odd = head.to_lowercase().split(' ').any(|w| NO_NAMES.contains(&w));
@@ -314,7 +339,8 @@ fn address(text: &str) -> Option<String> {
     }
     let han = rest.chars().filter(|c| is_han(*c)).count();
     const PLACES: [&str; 22] = [
-        "号", "路", "街", "区", "室", "楼", "栋", "村", "镇", "县", "市", "苑", "小区", "大厦", "巷", "弄", "单元", "园", "中心", "广场", "城", "驿站",
+        "号", "路", "街", "区", "室", "楼", "栋", "村", "镇", "县", "市", "苑", "小区", "大厦", "巷", "弄", "单元", "园", "中心",
+        "广场", "城", "驿站",
     ];
     let chinese = han >= 6 && PLACES.iter().filter(|p| rest.contains(**p)).count() >= 2;
     let words: Vec<&str> = rest.split_whitespace().collect();

@@ -106,7 +106,11 @@ async fn replay_text(hub: &Hub, arguments: &AssistArguments) -> anyhow::Result<(
     for turn in conversation.turns.into_iter().filter(|t| !t.text.trim().is_empty()) {
         let sent = start + chrono::Duration::milliseconds(turn.start_ms.unwrap_or(0));
         let sent_at = Some(sent.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
-        hub.message(&call.call_id, NewMessage { role: turn.role, text: turn.text, sent_at, external_id: None, ..NewMessage::default() }).await?;
+        hub.message(
+            &call.call_id,
+            NewMessage { role: turn.role, text: turn.text, sent_at, external_id: None, ..NewMessage::default() },
+        )
+        .await?;
     }
     hub.end(&call.call_id, Ending { hangup_by: conversation.hangup_by, reason: "hangup".into() }).await?;
     Ok(())

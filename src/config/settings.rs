@@ -7,8 +7,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use crate::inference::Precision;
 use super::{ChatSettings, ConfigError, Problem, Secret};
+use crate::inference::Precision;
 use crate::telemetry::LogFormat;
 
 /// All settings of a process.

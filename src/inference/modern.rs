@@ -113,7 +113,14 @@ impl ModernTrunk {
                 let end = start + text.len();
                 let part = &mut qkv[start * 3 * hidden..end * 3 * hidden];
                 self.rotate(part, layer.local);
-                kernels::attention(part, &mut attended[start * hidden..end * hidden], hidden, self.heads, reach, &mut scratch.attention);
+                kernels::attention(
+                    part,
+                    &mut attended[start * hidden..end * hidden],
+                    hidden,
+                    self.heads,
+                    reach,
+                    &mut scratch.attention,
+                );
                 start = end;
             }
             layer.attention_output.forward(&attended, tokens, &mut x, Epilogue::Add, &mut scratch.quantised);

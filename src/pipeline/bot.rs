@@ -54,7 +54,12 @@ impl Bot {
     ///
     /// # Errors
     /// The encoder failed.
-    pub fn new(mut book: FlowBook, stages: Arc<Stages>, backend: Backend, rewriter: Option<Rewriter>) -> Result<Self, PipelineError> {
+    pub fn new(
+        mut book: FlowBook,
+        stages: Arc<Stages>,
+        backend: Backend,
+        rewriter: Option<Rewriter>,
+    ) -> Result<Self, PipelineError> {
         let encodings = stages.encoder.encode_batch(book.example_texts())?;
         book.embed(encodings.into_iter().map(|e| e.embedding));
         Ok(Self { dialogue: Dialogue::new(book), stages, backend, http: reqwest::Client::new(), rewriter })
@@ -189,7 +194,12 @@ impl Bot {
         results.insert(request.key, result);
     }
 
-    async fn call(&self, request: &CallRequest, talker: &Talker<'_>, backend: &Backend) -> Result<BTreeMap<String, String>, &'static str> {
+    async fn call(
+        &self,
+        request: &CallRequest,
+        talker: &Talker<'_>,
+        backend: &Backend,
+    ) -> Result<BTreeMap<String, String>, &'static str> {
         let webhook = self.dialogue.book().webhook(&request.webhook).ok_or("unknown call")?;
         if backend.url.is_empty() {
             return Err("no chat.webhook_url is set");
@@ -216,7 +226,8 @@ impl Bot {
         if bytes.len() > ANSWER_MAX {
             return Err("answer too large");
         }
-        let values: HashMap<String, serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| "answer is no JSON object")?;
+        let values: HashMap<String, serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|_| "answer is no JSON object")?;
         Ok(values.into_iter().filter_map(|(key, value)| plain(&value).map(|v| (key, v))).collect())
     }
 }

@@ -29,8 +29,8 @@ mod heard;
 mod hub;
 mod in_force;
 pub mod listen;
-mod score_files;
 mod rewrite;
+mod score_files;
 mod spec;
 mod stages;
 
@@ -47,8 +47,8 @@ pub use heads::{HeadError, HeadSwitch, activate, load_head};
 pub use hub::{Hub, HubConfig, spoken_in};
 pub use in_force::{InForce, overlay};
 pub use listen::{ListenError, Listener, ListenerConfig};
-pub use score_files::{Journal, scorecards, write_parquet};
 pub use rewrite::Rewriter;
+pub use score_files::{Journal, scorecards, write_parquet};
 pub use spec::{PipelineSpec, STAGE_KINDS, StageKind};
 pub use stages::{Stages, Understood};
 

@@ -27,8 +27,8 @@ mod redact;
 mod schema;
 mod write;
 
-pub use chat::{ChatRow, ChatWrite};
 pub use calls::{CallFilter, Page};
+pub use chat::{ChatRow, ChatWrite};
 pub use error::StoreError;
 pub use jobs::{JobItemRow, JobRow, JobWrite};
 pub use knowledge::{GapRow, KnowledgeWrite, PassageFeedbackRow, SearchRow, UsageRow};

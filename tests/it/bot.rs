@@ -109,7 +109,8 @@ async fn answers_stream_cite_are_rated_and_misses_become_gaps() {
     let (chat_id, _) = chats.open(json!({ "language": "en" })).await;
     let path = format!("/api/v1/chat/sessions/{chat_id}/messages");
     let body = json!({ "text": "how do I return something?", "client_message_id": "q1" });
-    let request = chats.http.post(format!("{}{path}", chats.base)).bearer_auth(&chats.token).header("Accept", "text/event-stream");
+    let request =
+        chats.http.post(format!("{}{path}", chats.base)).bearer_auth(&chats.token).header("Accept", "text/event-stream");
     let stream = request.json(&body).send().await.unwrap().text().await.unwrap();
     let (mut joined, mut names, mut completed) = (String::new(), Vec::new(), Value::Null);
     for event in stream.split("\n\n").filter(|e| e.contains("event:")) {

@@ -92,8 +92,7 @@ impl Message {
             Value::String(text) => Some(text.clone()),
             Value::Null => Some(String::new()),
             Value::Array(parts) => {
-                let texts: Option<Vec<&str>> =
-                    parts.iter().map(|p| p["text"].as_str().filter(|_| p["type"] == "text")).collect();
+                let texts: Option<Vec<&str>> = parts.iter().map(|p| p["text"].as_str().filter(|_| p["type"] == "text")).collect();
                 texts.map(|t| t.join("\n"))
             }
             _ => None,
@@ -223,7 +222,8 @@ fn written(request: &Request, said: &[String], answer: Answer) -> Response {
     let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion });
     let ours = json!({ "citations": answer.citations, "intent": answer.intent, "handoff": answer.hand_over });
     if !request.stream {
-        let choice = json!({ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": finish, "logprobs": null });
+        let choice =
+            json!({ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": finish, "logprobs": null });
         let body = json!({
             "id": id, "object": "chat.completion", "created": created, "model": request.model,
             "choices": [choice], "usage": usage, "zhiyin": ours,

@@ -24,7 +24,8 @@ pub(super) fn rasa_problem(problem: &Problem) -> Response {
         403 => "NotAuthorized",
         _ => "BadRequest",
     };
-    let body = json!({ "version": VERSION, "status": "failure", "reason": reason, "message": problem.detail, "code": problem.status });
+    let body =
+        json!({ "version": VERSION, "status": "failure", "reason": reason, "message": problem.detail, "code": problem.status });
     (status, Json(body)).into_response()
 }
 

@@ -62,7 +62,8 @@ struct Handing {
 fn lines<T: DeserializeOwned>(folder: &Path, file: &str) -> anyhow::Result<Vec<T>> {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let parse = |(at, line): (usize, &str)| serde_json::from_str(line).with_context(|| format!("{} line {}", path.display(), at + 1));
+    let parse =
+        |(at, line): (usize, &str)| serde_json::from_str(line).with_context(|| format!("{} line {}", path.display(), at + 1));
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
 }
 

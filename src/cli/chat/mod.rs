@@ -105,7 +105,12 @@ fn check(session: &Session) -> anyhow::Result<ExitCode> {
         println!("{problem}");
     }
     let stories: usize = files.iter().map(|(_, file)| file.stories.len()).sum();
-    println!("{} flows, {} business calls, {stories} stories, {} problems", book.flows().len(), book.webhooks().len(), problems.len());
+    println!(
+        "{} flows, {} business calls, {stories} stories, {} problems",
+        book.flows().len(),
+        book.webhooks().len(),
+        problems.len()
+    );
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -139,11 +144,19 @@ async fn terminal(session: &Session, language: &str, show_acts: bool) -> anyhow:
             println!("  [{}]", titles.join("] ["));
         }
         if show_acts {
-            println!("  ~ {}", crate::chat::acts_written(&turn.acts, &|id| names.get(id).cloned().unwrap_or_else(|| id.to_owned())));
+            println!(
+                "  ~ {}",
+                crate::chat::acts_written(&turn.acts, &|id| names.get(id).cloned().unwrap_or_else(|| id.to_owned()))
+            );
         }
         if let Some(context) = &turn.hand_over {
             let queue = context.queue.as_deref().unwrap_or("-");
-            println!("  (to a person: {}, queue {queue}, priority {}: {})", context.reason.name(), context.priority, context.summary);
+            println!(
+                "  (to a person: {}, queue {queue}, priority {}: {})",
+                context.reason.name(),
+                context.priority,
+                context.summary
+            );
             state = State::new(turn.state.language, turn.state.today);
             continue;
         }

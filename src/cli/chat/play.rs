@@ -75,7 +75,11 @@ impl Player<'_> {
                 (None, None) => return Ok(Some(format!("turn {} has no user and the story no start", number + 1))),
             };
             let acts = self.written(&outcome.acts);
-            self.log.push(format!("{} -> [{acts}] {}", turn.user.as_deref().unwrap_or("(begin)"), outcome.text().replace('\n', " / ")));
+            self.log.push(format!(
+                "{} -> [{acts}] {}",
+                turn.user.as_deref().unwrap_or("(begin)"),
+                outcome.text().replace('\n', " / ")
+            ));
             state = outcome.state;
             if let Some(difference) = difference(&turn.bot, &outcome.acts, &|id| self.name(id)) {
                 return Ok(Some(format!("turn {}: {difference}; the bot did: {acts}", number + 1)));
