@@ -12,9 +12,13 @@ fn every_documented_path_stands_in_the_route_table_and_the_other_way_round() {
         assert!(known, "{method} {path} is documented but not in ROUTES");
     }
     for route in ROUTES {
-        let internal = route.path.starts_with("/schemas") || matches!(route.path, "/" | "/static/{*path}" | "/openapi.json");
+        let internal = route.path.starts_with("/schemas")
+            || matches!(route.path, "/" | "/static/{*path}" | "/chat/{*path}" | "/openapi.json");
         // The same handlers under a second address.
-        let alias = route.path.starts_with("/compat/openai/") || route.path.starts_with("/compat/deepgram/");
+        let alias = route.path.starts_with("/compat/openai/")
+            || route.path.starts_with("/compat/deepgram/")
+            || route.path.starts_with("/compat/rasa/")
+            || route.path.starts_with("/compat/tei/");
         let known = documented.iter().any(|(m, p)| route.method.as_str() == m && route.path == p);
         assert!(internal || alias || known, "{} {} is in ROUTES but not documented", route.method, route.path);
     }

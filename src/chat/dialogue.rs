@@ -13,6 +13,9 @@ use super::state::{Ends, Frame, Offer, State};
 use super::turn::{Act, Button, Gap, Heard, Outcome, Turn};
 use crate::conversation::Language;
 
+/// Probability of `out_of_scope` from which a message is about something else.
+const STRANGE: f32 = 0.7;
+
 /// The dialogue engine: flows and articles. It keeps nothing of a conversation.
 pub struct Dialogue {
     book: FlowBook,
@@ -200,8 +203,14 @@ impl<'a> Talk<'a> {
         let thresholds = self.book.config.thresholds;
         let limit = max_chars(&self.book.config.limits, self.message.language);
         let question = &self.heard.query;
+        // A question about something else stands for itself: what was talked about before is no answer to it.
+        let strange = self.message.units() > 4
+            && self.heard.intents.first().is_some_and(|i| i.name == "out_of_scope" && i.confidence.is_some_and(|c| c >= STRANGE));
         self.heard.passages.iter().take(3).find_map(|hit| {
             let context = format!("{} {} {}", hit.title, hit.headings.join(" "), hit.text);
+            if strange && overlap(&self.message.raw, &context) < thresholds.overlap {
+                return None;
+            }
             let known = hit.score >= thresholds.answer_alone || overlap(question, &context) >= thresholds.overlap;
             let good = hit.score >= thresholds.answer && known;
             if !good {

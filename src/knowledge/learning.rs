@@ -146,7 +146,7 @@ impl Learned {
                 merge(learned.by_agent.entry((document.to_owned(), agent.to_owned())).or_default(), counts);
             }
         }
-        learned.base_rate = rate(all, config.prior, BASE_RATE).max(LEAST_RATE);
+        learned.base_rate = rate(all, BASE_PRIORS * config.prior, BASE_RATE).max(LEAST_RATE);
         learned
     }
 
@@ -178,6 +178,8 @@ impl Learned {
     }
 }
 
+/// Trials of the prior of the common rate, in priors of an article: it must not follow the first few verdicts itself.
+const BASE_PRIORS: f32 = 10.0;
 /// Rate of success before anything is known.
 const BASE_RATE: f32 = 0.2;
 /// Least rate: failures may outnumber successes.

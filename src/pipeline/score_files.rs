@@ -67,7 +67,10 @@ impl Journal {
             }
         }
         let file = File::options().create(true).append(true).open(path).map_err(failed)?;
-        file.set_len(whole).map_err(failed)?;
+        // What is no file (a device, a pipe) has no half line to cut off.
+        if file.metadata().map_err(failed)?.is_file() {
+            file.set_len(whole).map_err(failed)?;
+        }
         Ok(Self { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 20, file), done })
     }
 

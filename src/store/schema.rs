@@ -46,7 +46,8 @@ struct Shared {
     path: PathBuf,
     writer_task: parking_lot::Mutex<Option<JoinHandle<()>>>,
     /// Held for the life of the store: one process writes.
-    _lock: File,
+    /// Held until the store is closed.
+    lock: parking_lot::Mutex<Option<File>>,
 }
 
 impl Store {
@@ -73,7 +74,11 @@ impl Store {
         let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
         let (writer, mailbox) = mpsc::channel(WRITER_CAPACITY);
         let task = tokio::spawn(run_writer(write_pool, mailbox));
-        let shared = Shared { path: config.path.clone(), writer_task: parking_lot::Mutex::new(Some(task)), _lock: lock };
+        let shared = Shared {
+            path: config.path.clone(),
+            writer_task: parking_lot::Mutex::new(Some(task)),
+            lock: parking_lot::Mutex::new(Some(lock)),
+        };
         Ok(Self { readers, writer, shared: Arc::new(shared) })
     }
 
@@ -101,6 +106,8 @@ impl Store {
             let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
         }
         self.readers.close().await;
+        // From now on another process, or this one, may open the folder.
+        drop(self.shared.lock.lock().take());
     }
 }
 

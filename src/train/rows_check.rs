@@ -132,14 +132,15 @@ fn count(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
 }
 
 fn find_equal(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
-    let mut first: HashMap<String, (&str, &str)> = HashMap::new();
+    let mut first: HashMap<(&str, String), (&str, &str)> = HashMap::new();
     for (split, rows) in splits {
         for row in rows {
-            let key = canonical(&row.text);
-            // A text without a letter or digit says nothing about another one.
-            if key.is_empty() {
+            let text = canonical(&row.text);
+            // A text without a letter or digit says nothing about another one; nor does what another role says.
+            if text.is_empty() {
                 continue;
             }
+            let key = (row.role.as_str(), text);
             match first.get(&key) {
                 Some((other, id)) => {
                     let pair = [(*id).to_owned(), row.id.clone()];

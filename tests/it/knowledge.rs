@@ -114,7 +114,7 @@ async fn versions_are_read_compared_and_brought_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suggestion_that_the_agent_says_is_withdrawn_and_its_feedback_counts() {
     let service = Service::start().await;
-    let call = service.open_call(json!({ "channel": "chat", "language": "zh" })).await;
+    let call = service.open_call(json!({ "channel": "chat", "languages": ["zh"] })).await;
     let say = |role: &'static str, text: String| {
         let (service, path) = (&service, format!("/api/v1/calls/{call}/messages"));
         async move {

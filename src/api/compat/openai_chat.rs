@@ -40,11 +40,14 @@ fn model(id: &str) -> Value {
 }
 
 /// The list of models.
+#[utoipa::path(get, path = "/v1/models", tag = "compatibility", responses((status = 200, description = "the models")))]
 pub(in crate::api) async fn models() -> Json<Value> {
     Json(json!({ "object": "list", "data": MODELS.map(model) }))
 }
 
 /// One model.
+#[utoipa::path(get, path = "/v1/models/{model}", tag = "compatibility", params(("model" = String, Path)),
+    responses((status = 200, description = "the model"), (status = 404, description = "there is no such model")))]
 pub(in crate::api) async fn one_model(Path(id): Path<String>) -> Response {
     match MODELS.iter().find(|known| **known == id) {
         Some(known) => Json(model(known)).into_response(),
@@ -110,6 +113,8 @@ struct Answer {
 }
 
 /// Answers the last message of the customer.
+#[utoipa::path(post, path = "/v1/chat/completions", tag = "compatibility", request_body = String,
+    responses((status = 200, description = "the answer, whole or as a stream"), (status = 400, description = "not supported")))]
 pub(in crate::api) async fn complete(
     State(context): State<ApiContext>,
     Extension(principal): Extension<Principal>,

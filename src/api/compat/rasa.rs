@@ -30,6 +30,7 @@ pub(super) fn rasa_problem(problem: &Problem) -> Response {
 }
 
 /// Says that the channel is there.
+#[utoipa::path(get, path = "/webhooks/rest/", tag = "compatibility", responses((status = 200, description = "it is")))]
 pub(in crate::api) async fn alive() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
@@ -49,6 +50,8 @@ pub(in crate::api) struct WebhookQuery {
 }
 
 /// Answers a message of a sender; inner failures are an empty list, as the original has it.
+#[utoipa::path(post, path = "/webhooks/rest/webhook", tag = "compatibility", request_body = String,
+    responses((status = 200, description = "the replies"), (status = 400, description = "not a message")))]
 pub(in crate::api) async fn webhook(
     State(context): State<ApiContext>,
     Extension(principal): Extension<Principal>,
