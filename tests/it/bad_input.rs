@@ -180,5 +180,5 @@ fn a_full_output_disk_is_an_error_and_not_a_success() {
     let input = home().join("datasets/conversations/en.jsonl");
     let output = zhiyin(&["quality", "score", input.to_str().unwrap(), "--out", folder.path().to_str().unwrap()]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("could not be written"), "{said}");
+    assert!(!output.status.success() && said.contains("what was scored before is kept"), "{said}");
 }

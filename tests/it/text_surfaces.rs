@@ -174,7 +174,7 @@ async fn a_short_answer_is_read_with_the_customers_turn_before_it() {
     let mut changed = 0;
     for answer in ["对", "昨天那件", "那个吧", "就这样"] {
         let turns = json!([
-            {"role": "customer", "text": "我想申请退款"},
+            {"role": "customer", "text": "我想申请退款，上周买的耳机坏了"},
             {"role": "agent", "text": "您是想退掉昨天买的那件吗？"},
             {"role": "customer", "text": answer},
         ]);
