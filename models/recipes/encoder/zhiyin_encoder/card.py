@@ -22,7 +22,7 @@ DATA = [
     ("Chinese laws", "outside copyright (Article 5, Copyright Law of the PRC)", "LawRefBook/Laws 2f4c5c23"),
 ]
 LIMITS = [
-    "It was trained from scratch on a fraction of two shared processor cores (7.5 million tokens of masked-model training, 856 steps on the heads), so it is far from the aims of models.md: intent macro-F1 stays below 0.90, emotion below 0.70. More steps of the same recipe, or a large pretrained checkpoint, understand more.",
+    "It was trained from scratch on a fraction of two shared processor cores (7.5 million tokens of masked-model training, 1,934 steps on the heads), so it is far from the aims of models.md: intent macro-F1 stays below 0.90, emotion below 0.70. More steps of the same recipe, or a large pretrained checkpoint, understand more.",
     "One utterance is read alone: an answer such as 'the blue one' gets its meaning from the conversation, which this model does not see.",
     "Intents that differ by one fact (order status and delivery status, refund request and refund status) are confused most; the right one is among the first three far more often than first.",
     "Entity spans are weak: take numbers, dates and amounts from rules (patterns, check digits) and use the head as a hint.",
