@@ -4,13 +4,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::vectors::cut;
 use super::{count_unknown, encode, object_of};
+use crate::api::compat::openai_problem;
 use crate::api::{ApiContext, Problem};
 
 /// Texts in one request.
@@ -88,31 +88,8 @@ fn inputs(object: &Map<String, Value>) -> Result<Vec<String>, Problem> {
     }
 }
 
-/// OpenAI's error body. Refusals that another try cannot change say so.
+/// OpenAI's error body; a value that cannot be used is 400 there.
 pub(super) fn refuse(problem: &Problem) -> Response {
-    let status = match problem.code.as_str() {
-        "invalid_value" => StatusCode::BAD_REQUEST,
-        _ => StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-    };
-    let kind = match problem.status {
-        401 => "authentication_error",
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        500.. => "server_error",
-        _ => "invalid_request_error",
-    };
-    let code = match problem.code.as_str() {
-        "unauthenticated" | "token_expired" => "invalid_api_key",
-        "rate_limited" | "overloaded" => "rate_limit_exceeded",
-        other => other,
-    };
-    let param = problem.errors.first().map(|e| e.pointer.trim_start_matches('/').to_owned());
-    let body = json!({"error": {"message": problem.detail, "type": kind, "param": param, "code": code}});
-    let mut response = (status, Json(body)).into_response();
-    let headers = response.headers_mut();
-    match problem.retry_after_s {
-        Some(seconds) => headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds)),
-        None => headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false")),
-    };
-    response
+    let status = if problem.code == "invalid_value" { 400 } else { problem.status };
+    openai_problem(Problem { status, ..problem.clone() })
 }

@@ -1,6 +1,8 @@
 //! Vectors in this process: a shard of qdrant-edge in a directory.
 
-use std::path::Path;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
@@ -21,8 +23,19 @@ const BATCH: usize = 256;
 
 /// See the [module](self).
 pub struct EmbeddedVectors {
-    shard: EdgeShard,
+    shard: Arc<EdgeShard>,
+    dir: PathBuf,
     dimension: usize,
+}
+
+impl Drop for EmbeddedVectors {
+    /// A shard writes its state when it goes, and panics where its folder is gone: a temporary one, removed before. Such a
+    /// shard has nothing to keep; one more reference lets it stay until the process ends.
+    fn drop(&mut self) {
+        if !self.dir.exists() {
+            let _kept = ManuallyDrop::new(Arc::clone(&self.shard));
+        }
+    }
 }
 
 impl EmbeddedVectors {
@@ -35,7 +48,7 @@ impl EmbeddedVectors {
         let fresh = !dir.join("segments").exists();
         let opened = if fresh { EdgeShard::new(dir, config(dimension)) } else { EdgeShard::load(dir, Some(config(dimension))) };
         let shard = opened.map_err(KnowledgeError::vector)?;
-        let vectors = Self { shard, dimension };
+        let vectors = Self { shard: Arc::new(shard), dir: dir.to_path_buf(), dimension };
         if fresh {
             vectors.index_fields()?;
         }
