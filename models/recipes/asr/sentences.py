@@ -151,7 +151,7 @@ def load_service(folder: Path, language: str, rng: random.Random) -> dict[str, l
         split = "train"
         for line in path.read_text("utf-8").splitlines():
             if line.startswith("##"):
-                split = line.split()[-1]
+                split = line.split()[2]
                 continue
             fields = line.split("|", 5)
             if line.startswith("#") or len(fields) != 6 or split not in by_split:
