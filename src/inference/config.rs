@@ -43,6 +43,9 @@ pub struct NgramConfig {
     pub dim: usize,
     /// Longest n-gram in code points.
     pub max: usize,
+    /// Whether words without Chinese, and pairs of them in a row, count beside the n-grams.
+    #[serde(default)]
+    pub words: bool,
 }
 
 /// The shape of a model, in the words of Hugging Face's `config.json`.

@@ -12,6 +12,9 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// CJK Extension A begins here; what lies above is Chinese, Korean or rare enough.
 const FIRST_CHINESE: char = '\u{3400}';
 
+/// Seed of words and pairs of words; n-grams take their length.
+const WORD_SEED: u64 = 64;
+
 /// Code points of a text that are looked at.
 const MAX_CHARACTERS: usize = 512;
 
@@ -36,7 +39,8 @@ pub(super) fn bag_form(text: &str) -> Vec<char> {
 
 /// Calls `visit` with the bucket of every counted n-gram of 1 to `config.max` code points; not at all for a text
 /// without letters and digits. A single character counts only when it is Chinese, the longest n-grams only when they
-/// hold no Chinese: a Chinese character says as much as three or four letters.
+/// hold no Chinese: a Chinese character says as much as three or four letters. With `config.words`, words without
+/// Chinese of two and more characters count too, and pairs of words that follow each other.
 pub(super) fn buckets(text: &str, config: NgramConfig, mut visit: impl FnMut(usize)) {
     let form = bag_form(text);
     if form.iter().all(|&c| c == ' ') {
@@ -48,14 +52,35 @@ pub(super) fn buckets(text: &str, config: NgramConfig, mut visit: impl FnMut(usi
             if (n == 1 && !chinese) || (n > 1 && n == config.max && chinese) {
                 continue;
             }
-            let mut value = (n as u64).wrapping_mul(MULTIPLIER);
-            for &c in window {
-                value = (value ^ u64::from(u32::from(c))).wrapping_mul(MULTIPLIER);
-                value ^= value >> 29;
-            }
-            // The upper half, scaled to the number of buckets (Lemire, "Fast random integer generation in an interval").
-            let upper = value.wrapping_mul(MULTIPLIER) >> 32;
-            visit(((upper * config.buckets as u64) >> 32) as usize);
+            visit(bucket(window, n as u64, config.buckets));
         }
     }
+    if config.words {
+        let mut before: Option<usize> = None;
+        let mut start = 1;
+        for word in form[1..].split(|&c| c == ' ') {
+            let end = start + word.len();
+            let counts = !word.is_empty() && word.iter().all(|&c| c < FIRST_CHINESE);
+            if counts && word.len() > 1 {
+                visit(bucket(word, WORD_SEED, config.buckets));
+            }
+            if let (true, Some(first)) = (counts, before) {
+                visit(bucket(&form[first..end], WORD_SEED, config.buckets));
+            }
+            before = counts.then_some(start);
+            start = end + 1;
+        }
+    }
+}
+
+/// The bucket of a run of code points: Fibonacci hashing from a seed, its upper half scaled to the number of buckets
+/// (Lemire, "Fast random integer generation in an interval").
+fn bucket(run: &[char], seed: u64, buckets: usize) -> usize {
+    let mut value = seed.wrapping_mul(MULTIPLIER);
+    for &c in run {
+        value = (value ^ u64::from(u32::from(c))).wrapping_mul(MULTIPLIER);
+        value ^= value >> 29;
+    }
+    let upper = value.wrapping_mul(MULTIPLIER) >> 32;
+    ((upper * buckets as u64) >> 32) as usize
 }

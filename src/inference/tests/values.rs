@@ -79,8 +79,8 @@ fn marks_are_put_in() {
 #[test]
 fn the_bag_sees_letters_and_digits_alone() {
     assert_eq!(bag_form("ＡＢ，我的 No.7!").iter().collect::<String>(), " ab 我的 no 0 ");
-    let config = NgramConfig { buckets: 29000, dim: 72, max: 4 };
-    let count = |text: &str| {
+    let config = NgramConfig { buckets: 29000, dim: 72, max: 4, words: false };
+    let count_in = |text: &str, config: NgramConfig| {
         let mut count = 0;
         buckets(text, config, |b| {
             assert!(b < 29000);
@@ -88,9 +88,15 @@ fn the_bag_sees_letters_and_digits_alone() {
         });
         count
     };
+    let count = |text: &str| count_in(text, config);
     assert_eq!(count("！？…  "), 0);
     // " 退款 ": two characters, three pairs, two triples, and no run of four since it holds Chinese.
     assert_eq!(count("退款"), 2 + 3 + 2);
     // " abc ": no single letters, four pairs, three triples, two runs of four.
     assert_eq!(count("abc"), 4 + 3 + 2);
+    // Words of two and more letters, and pairs of words: "my refund" adds two words and one pair, "a refund" one word
+    // and one pair; a word with Chinese in it is none and parts its neighbours.
+    let words = NgramConfig { words: true, ..config };
+    let more = |text: &str| count_in(text, words) - count(text);
+    assert_eq!([more("my refund"), more("a refund"), more("app打不开 ok now"), more("你好")], [3, 2, 3, 0]);
 }

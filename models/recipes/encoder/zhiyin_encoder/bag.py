@@ -37,7 +37,7 @@ def counts(texts: list[str], shape: Shape) -> sparse.csr_matrix:
     """n-gram counts over the root of the number of n-grams, one row per text."""
     columns, values, ends = [], [], [0]
     for text in texts:
-        found = ngrams.buckets(text, shape.ngram_max, shape.ngram_buckets)
+        found = ngrams.buckets(text, shape.ngram_max, shape.ngram_buckets, shape.ngram_words)
         columns.append(found)
         values.append(np.full(len(found), ROW_SCALE / max(1, len(found)) ** 0.5))
         ends.append(ends[-1] + len(found))

@@ -26,8 +26,9 @@ class Shape:
     max_position_embeddings: int = 128
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
-    # 20,000 rows of one int8 per label of a sentence head stay below 2 MiB.
-    ngram_buckets: int = 20000
+    # One int8 per label of a sentence head and bucket.
+    ngram_buckets: int = 57344
+    ngram_words: bool = True
     ngram_dim: int = 103
     ngram_max: int = 4
     embedding_size: int = 256
