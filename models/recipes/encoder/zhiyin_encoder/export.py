@@ -42,7 +42,7 @@ PARITY_TEXTS = [
 
 
 def tensors(model: Encoder, bag: Bag, shape: Shape) -> dict[str, torch.Tensor]:
-    """Weights under Hugging Face's BERT names, in f16; the word table in int8 with one scale per row, the n-gram table with one per column."""
+    """Weights under Hugging Face's BERT names, in f16; the n-gram table in int8 with one scale per column."""
     s = {k: v.detach().float().contiguous() for k, v in model.state_dict().items()}
     out = {
         "embeddings.word_embeddings.weight": s["trunk.words.weight"],
@@ -69,18 +69,10 @@ def tensors(model: Encoder, bag: Bag, shape: Shape) -> dict[str, torch.Tensor]:
         for key in s:
             if key.startswith(f"{group}."):
                 out["heads." + key.removeprefix(f"{group}.")] = s[key]
-    words, scale = quantised_rows(out.pop("embeddings.word_embeddings.weight"))
     out = {k: v.half().contiguous() for k, v in out.items()}
-    out["embeddings.word_embeddings.weight"], out["embeddings.word_embeddings.weight_scale"] = words, scale
     out["ngrams.table"] = torch.from_numpy(bag.table)
     out["ngrams.table_scale"] = torch.from_numpy(bag.scale)
     return out
-
-
-def quantised_rows(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """int8 rows and one f32 scale per row. Rows that were rounded before come out the same."""
-    scale = (table.abs().amax(1) / 127).clamp(min=1e-12)
-    return torch.round(table / scale[:, None]).clamp(-127, 127).to(torch.int8), scale
 
 
 def rounded(model: Encoder) -> None:
@@ -88,8 +80,6 @@ def rounded(model: Encoder) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
-        rows, scale = quantised_rows(model.trunk.words.weight)
-        model.trunk.words.weight.copy_(rows.float() * scale[:, None])
 
 
 def heads_toml(calibration: dict[str, dict]) -> str:

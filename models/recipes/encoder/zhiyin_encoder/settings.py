@@ -27,7 +27,7 @@ class Shape:
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
     # One int8 per label of a sentence head and bucket.
-    ngram_buckets: int = 57344
+    ngram_buckets: int = 34560
     ngram_words: bool = True
     ngram_dim: int = 103
     ngram_max: int = 4
