@@ -17,7 +17,7 @@ use super::{ApiContext, Problem};
 use crate::access::{Principal, RowFilter, Scope, hash_secret, new_secret};
 use crate::chat::HandOver;
 use crate::conversation::{Language, Role};
-use crate::event::{EventBody, millis_between, now_rfc3339};
+use crate::event::{Consent, millis_between, now_rfc3339};
 use crate::store::{ChatWrite, KnowledgeWrite, PassageFeedbackRow, Write};
 
 /// How long a visitor's ticket lives without a message, hours.
@@ -36,6 +36,8 @@ pub(super) struct NewChat {
     mode: Mode,
     #[schema(value_type = Option<Object>)]
     customer: Option<Value>,
+    /// What the customer agreed to; his words go to no other server without `third_party`.
+    consent: Option<Consent>,
     queue: Option<String>,
     /// `flow` begins a flow by name, as a survey does.
     #[serde(default)]
@@ -127,6 +129,7 @@ pub(super) async fn create(
         mode: request.mode,
         queue: request.queue,
         customer: request.customer,
+        consent: request.consent,
         metadata: request.metadata,
     };
     let (session, greeting) = context.open_chat(opening).await?;
@@ -213,43 +216,6 @@ pub(super) async fn delete(
     let session = context.visible_chat(&chat_id, &principal).await?;
     context.end_chat(session, Some(Role::System), "closed").await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A message of a chat.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MessageView {
-    message_id: String,
-    role: Role,
-    text: String,
-    language: String,
-    sent_at: String,
-}
-
-/// Messages of a chat.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MessagePage {
-    items: Vec<MessageView>,
-    next_cursor: Option<String>,
-}
-
-/// Messages of a chat, oldest first.
-#[utoipa::path(get, path = "/api/v1/chat/sessions/{chat_id}/messages", tag = "chat", params(("chat_id" = String, Path)),
-    responses((status = 200, body = MessagePage)))]
-pub(super) async fn messages(
-    State(context): State<ApiContext>,
-    Extension(principal): Extension<Principal>,
-    Path(chat_id): Path<String>,
-) -> Result<Json<MessagePage>, Problem> {
-    let session = context.visible_chat(&chat_id, &principal).await?;
-    let events = context.store().events(session.call_id.as_str(), 1, u32::MAX).await?;
-    let view = |body: EventBody| match body {
-        EventBody::MessageAdded { message_id, role, text, language, sent_at, .. } => {
-            Some(MessageView { message_id, role, text, language, sent_at })
-        }
-        _ => None,
-    };
-    let items = events.into_iter().filter_map(|e| view(e.body)).collect();
-    Ok(Json(MessagePage { items, next_cursor: None }))
 }
 
 /// Events of a chat as they happen: messages of both sides, hand-over, the end.

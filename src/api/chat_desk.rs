@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use super::{ApiContext, Problem};
 use crate::access::Principal;
-use crate::chat::{Button, Citation, HandOver, Reason, State, Turn};
+use crate::chat::{Button, Citation, HandOver, State};
 use crate::conversation::{CallId, IdKind, Language, Role, new_id};
-use crate::event::{Call, Draft, EventBody, NewCall, Record, millis_between, now_rfc3339};
-use crate::pipeline::{Bot, Ending, NewMessage, Talker};
-use crate::store::{ChatRow, ChatWrite, GapRow, KnowledgeWrite, Write};
+use crate::event::{Call, Consent, Draft, EventBody, NewCall, millis_between, now_rfc3339};
+use crate::pipeline::{Bot, Ending, Talker};
+use crate::store::{ChatRow, ChatWrite, Write};
 
 /// The bot and what it is told by the settings.
 pub struct ChatDesk {
@@ -33,7 +33,11 @@ impl ChatDesk {
         Self { bot, settings, busy: Mutex::default() }
     }
 
-    fn take(self: &Arc<Self>, chat_id: &str) -> Result<Busy, Problem> {
+    /// The only one who answers in a chat until the value is dropped.
+    ///
+    /// # Errors
+    /// `state_conflict`: another message of it is being answered.
+    pub(super) fn take(self: &Arc<Self>, chat_id: &str) -> Result<Busy, Problem> {
         if !self.busy.lock().insert(chat_id.to_owned()) {
             return Err(Problem::new("state_conflict", "another message of this chat is being answered; wait for its reply"));
         }
@@ -42,7 +46,7 @@ impl ChatDesk {
 }
 
 /// Frees the chat however the answer ends.
-struct Busy {
+pub(super) struct Busy {
     desk: Arc<ChatDesk>,
     chat_id: String,
 }
@@ -92,6 +96,7 @@ pub(super) struct Opening {
     pub(super) mode: Mode,
     pub(super) queue: Option<String>,
     pub(super) customer: Option<Value>,
+    pub(super) consent: Option<Consent>,
     pub(super) metadata: serde_json::Map<String, Value>,
 }
 
@@ -117,7 +122,7 @@ pub(super) struct Reply {
 }
 
 impl Session {
-    fn row(&self, name: Option<String>) -> ChatRow {
+    pub(super) fn row(&self, name: Option<String>) -> ChatRow {
         ChatRow {
             chat_id: self.chat_id.clone(),
             call_id: self.call_id.to_string(),
@@ -146,6 +151,9 @@ impl ApiContext {
         if let Some(customer) = &opening.customer {
             request["customer"] = customer.clone();
         }
+        if let Some(consent) = opening.consent {
+            request["consent"] = json!(consent);
+        }
         if let Some(queue) = &opening.queue {
             request["queue"] = queue.clone().into();
         }
@@ -171,20 +179,41 @@ impl ApiContext {
             self.hub.end(&session.call_id, Ending { hangup_by: None, reason: "not_opened".into() }).await?;
             return Err(error.into());
         }
-        let greeting = match (&flow, opening.mode) {
-            (_, Mode::HumanFirst) => None,
-            (Some(flow), _) => {
+        let greeting = match opening.mode {
+            Mode::HumanFirst => None,
+            _ => Some(self.greet(&mut session, flow.as_deref()).await?.text),
+        };
+        Ok((session, greeting))
+    }
+
+    /// What the bot says first: the greeting, or the beginning of a flow.
+    pub(super) async fn greet(&self, session: &mut Session, flow: Option<&str>) -> Result<Reply, Problem> {
+        let bot = &self.chat.bot;
+        let (said, buttons) = match flow {
+            Some(flow) => {
                 let talker = Talker { key: &session.chat_id, queue: session.queue.clone(), consent: false };
                 let turn = bot.start(&session.state, flow, &[], &talker).await?;
-                session.state = turn.state.clone();
-                Some(turn.text())
+                session.state = turn.state;
+                (turn.said, turn.buttons)
             }
-            (None, _) => Some(bot.dialogue().book().config.text("greeting", language).to_owned()),
+            None => (vec![bot.dialogue().book().config.text("greeting", session.state.language).to_owned()], Vec::new()),
         };
-        if let Some(text) = &greeting {
-            self.add_bot_message(&session, text.clone(), new_id(IdKind::Message), None, Vec::new()).await?;
-        }
-        Ok((session, greeting))
+        let reply = Reply {
+            message_id: new_id(IdKind::Message),
+            role: "bot".into(),
+            text: said.join("\n"),
+            parts: said,
+            language: session.state.language.name().to_owned(),
+            sent_at: now_rfc3339(),
+            citations: Vec::new(),
+            buttons,
+            intent: None,
+            confidence: None,
+            answered: flow.is_some(),
+            handoff: None,
+        };
+        self.add_bot_message(session, reply.text.clone(), reply.message_id.clone(), None, Vec::new()).await?;
+        Ok(reply)
     }
 
     /// A chat that the principal may see.
@@ -209,151 +238,6 @@ impl ApiContext {
                 None => Err(problem),
             },
         }
-    }
-
-    async fn add_bot_message(
-        &self,
-        session: &Session,
-        text: String,
-        message_id: String,
-        reply: Option<[String; 3]>,
-        with: Vec<EventBody>,
-    ) -> Result<(), Problem> {
-        let record = Record::Chat {
-            chat_id: session.chat_id.clone(),
-            session: serde_json::to_string(session).unwrap_or_default(),
-            owner: session.owner.clone(),
-            reply,
-        };
-        let message = NewMessage {
-            role: Role::Bot,
-            text,
-            message_id: Some(message_id),
-            with,
-            records: vec![record],
-            ..NewMessage::default()
-        };
-        self.hub.message(&session.call_id, message).await?;
-        Ok(())
-    }
-
-    /// Answers a message. The same `client_message_id` gets the same reply; it takes effect once.
-    pub(super) async fn chat_message(&self, chat_id: &str, text: &str, client_message_id: &str) -> Result<Reply, Problem> {
-        let _busy = self.chat.take(chat_id)?;
-        if let Some(known) = self.store().chat_reply(chat_id, client_message_id).await? {
-            return serde_json::from_str(&known).map_err(|_| Problem::new("internal", "a stored reply cannot be read"));
-        }
-        // Read behind the lock: another front end may have spoken meanwhile.
-        let row = self.store().chat(chat_id).await?.ok_or_else(|| Problem::not_found("chat"))?;
-        let mut session = read(&row)?;
-        if session.ended || !self.hub.is_open(&session.call_id) {
-            return Err(Problem::new("call_ended", "the chat is over; open a new one"));
-        }
-        if text.trim().is_empty() {
-            return Err(Problem::invalid("/text", "must not be blank"));
-        }
-        if text.chars().count() > self.limits.message_chars {
-            return Err(Problem::invalid("/text", format!("at most {} code points", self.limits.message_chars)));
-        }
-        // After a crash between message and reply the message is there already.
-        if self.store().message(session.call_id.as_str(), client_message_id).await?.is_none() {
-            let external_id = Some(client_message_id.to_owned());
-            let message = NewMessage { role: Role::Customer, text: text.to_owned(), external_id, ..NewMessage::default() };
-            self.hub.message(&session.call_id, message).await?;
-        }
-        let key = format!("{chat_id}/{client_message_id}");
-        let consent = self.store().call(session.call_id.as_str()).await?.is_some_and(|c| c.consent.analytics);
-        let talker = Talker { key: &key, queue: session.queue.clone(), consent };
-        let deadline = Duration::from_millis(self.chat.settings.deadline_ms);
-        let turn = match tokio::time::timeout(deadline, self.chat.bot.reply(&session.state, text, &talker)).await {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(error)) => {
-                tracing::error!(chat_id, %error, "the bot failed");
-                self.apology(&session.state)
-            }
-            Err(_) => self.apology(&session.state),
-        };
-        self.keep(&mut session, turn, client_message_id).await
-    }
-
-    /// What is said when the bot fails or is too slow.
-    fn apology(&self, state: &State) -> Turn {
-        let context = HandOver {
-            reason: Reason::FormFailed,
-            queue: None,
-            priority: Reason::FormFailed.priority(),
-            summary: state.opening.clone().unwrap_or_default(),
-            intent: None,
-            flow: state.stack.last().map(|f| f.flow.clone()),
-            slots: state.slots(),
-            emotion: None,
-        };
-        let mut state = state.clone();
-        state.handed_over = Some(context.clone());
-        Turn {
-            said: vec![self.chat.bot.dialogue().book().config.text("deadline", state.language).to_owned()],
-            state,
-            buttons: Vec::new(),
-            citations: Vec::new(),
-            acts: vec![crate::chat::Act::HandOver(Reason::FormFailed)],
-            hand_over: Some(context),
-            gap: None,
-            intent: None,
-            answered: false,
-        }
-    }
-
-    /// Makes a turn durable: the bot's message, what it remembers, the reply, hand-over and gap.
-    async fn keep(&self, session: &mut Session, turn: Turn, client_message_id: &str) -> Result<Reply, Problem> {
-        session.state = turn.state.clone();
-        let reply = Reply {
-            message_id: new_id(IdKind::Message),
-            role: if session.state.human { "human" } else { "bot" }.to_owned(),
-            text: turn.text(),
-            parts: turn.said.clone(),
-            language: session.state.language.name().to_owned(),
-            sent_at: now_rfc3339(),
-            citations: turn.citations,
-            buttons: turn.buttons,
-            intent: turn.intent.as_ref().map(|(name, _)| name.clone()),
-            confidence: turn.intent.as_ref().map(|(_, p)| *p),
-            answered: turn.answered,
-            handoff: turn.hand_over.clone(),
-        };
-        let mut with = Vec::new();
-        if let Some(context) = turn.hand_over {
-            session.handed_at = Some(now_rfc3339());
-            with.push(requested(context));
-        }
-        if let Some(gap) = turn.gap {
-            let row = GapRow {
-                gap_id: format!("gap_{}", reply.message_id.trim_start_matches("msg_")),
-                time: now_rfc3339(),
-                source: "chat".into(),
-                reason: "nothing_found".into(),
-                language: gap.language.name().into(),
-                question: crate::privacy::mask(&gap.question, &crate::privacy::find(&gap.question)),
-                intent: gap.intent,
-                call_id: Some(session.call_id.to_string()),
-                ..GapRow::default()
-            };
-            self.store().write(vec![Write::Knowledge(KnowledgeWrite::Gap(row))]).await?;
-        }
-        let body = serde_json::to_string(&reply).unwrap_or_default();
-        let stored = [client_message_id.to_owned(), reply.message_id.clone(), body.clone()];
-        metrics::counter!("zhiyin_chat_replies_total", "answered" => if reply.answered { "yes" } else { "no" }).increment(1);
-        if reply.text.is_empty() {
-            // A person has the chat: nothing is said, but the message counts as answered.
-            let [client_message_id, message_id, body] = stored;
-            let rows = vec![
-                Write::Chat(ChatWrite::Chat(session.row(None))),
-                Write::Chat(ChatWrite::Reply { chat_id: session.chat_id.clone(), client_message_id, message_id, body }),
-            ];
-            self.store().write(rows).await?;
-        } else {
-            self.add_bot_message(session, reply.text.clone(), reply.message_id.clone(), Some(stored), with).await?;
-        }
-        Ok(reply)
     }
 
     /// Changes a chat and writes an event of it in one commit.
@@ -412,7 +296,9 @@ pub(super) fn requested(context: HandOver) -> EventBody {
 
 pub(super) fn read(row: &ChatRow) -> Result<Session, Problem> {
     let mut session: Session = serde_json::from_str(&row.body).map_err(|error| {
-        tracing::error!(chat_id = %row.chat_id, %error, "a stored chat cannot be read");
+        // The error itself may quote what the customer said.
+        let (line, column) = (error.line(), error.column());
+        tracing::error!(chat_id = %row.chat_id, line, column, "a stored chat cannot be read");
         Problem::new("internal", "the chat cannot be read")
     })?;
     session.ended |= row.ended;

@@ -10,8 +10,8 @@ use utoipa::{Modify, OpenApi};
 use super::audio_frames::{ClientFrame, ServerFrame};
 use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
-    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, quality, quality_work,
-    suggestions, understand, web,
+    admin, alerts, audio, calls, chat, chat_handover, chat_messages, compat, events, health, jobs, knowledge, models, quality,
+    quality_work, suggestions, understand, web,
 };
 use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};
@@ -27,7 +27,7 @@ use crate::event::Event;
         audio::socket, events::list, events::socket, events::wall,
         suggestions::list, suggestions::ask, suggestions::feedback, suggestions::feedback_batch,
         alerts::list, alerts::acknowledge, alerts::resolve,
-        chat::create, chat::visit, chat::get, chat::delete, chat::messages, chat::events, chat::message, chat::feedback,
+        chat::create, chat::visit, chat::get, chat::delete, chat_messages::messages, chat::events, chat::message, chat::feedback,
         chat_handover::handoff, chat_handover::accept, chat_handover::give_back, chat_handover::agent_message,
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
         knowledge::transition, knowledge::search, knowledge_import::create, knowledge_learning::passage_feedback,

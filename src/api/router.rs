@@ -15,8 +15,8 @@ use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
 use super::{
-    admin, alerts, audio, calls, chat, chat_handover, compat, events, health, jobs, knowledge, models, openapi, quality,
-    quality_work, suggestions, understand, web,
+    admin, alerts, audio, calls, chat, chat_handover, chat_messages, compat, events, health, jobs, knowledge, models, openapi,
+    quality, quality_work, suggestions, understand, web,
 };
 use super::{appeals, calibrations, reviews, rule_versions};
 use super::{knowledge_import, knowledge_learning};
@@ -95,7 +95,7 @@ fn chat_routes() -> Router<ApiContext> {
     Router::new()
         .route("/api/v1/chat/sessions", post(chat::create))
         .route("/api/v1/chat/sessions/{chat_id}", get(chat::get).delete(chat::delete))
-        .route("/api/v1/chat/sessions/{chat_id}/messages", get(chat::messages).post(chat::message))
+        .route("/api/v1/chat/sessions/{chat_id}/messages", get(chat_messages::messages).post(chat::message))
         .route("/api/v1/chat/sessions/{chat_id}/events", get(chat::events))
         .route("/api/v1/chat/sessions/{chat_id}/messages/{message_id}/feedback", post(chat::feedback))
         .route("/api/v1/chat/sessions/{chat_id}/handoff", post(chat_handover::handoff))

@@ -32,7 +32,7 @@ pub fn bot_around(home: &Path, settings: &Settings, stages: &Arc<Stages>, url: &
         let timeout = Duration::from_millis(chat.rewrite_timeout_ms);
         Rewriter::new(&chat.rewrite_url, chat.rewrite_key.reveal().unwrap_or_default(), &chat.rewrite_model, timeout)
     });
-    Ok(Bot::new(chat_book(home)?, Arc::clone(stages), backend, rewriter)?)
+    Ok(Bot::new(chat_book(home)?, Arc::clone(stages), backend, rewriter)?.in_zone(chat.utc_offset_min))
 }
 
 /// The bot with models and an index of its own, for commands that run without a service.

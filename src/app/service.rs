@@ -217,8 +217,10 @@ async fn take_up_calls(store: &Store, hub: &Hub) -> anyhow::Result<()> {
         if call.state == CallState::Post {
             hub.complete(&call, &events).await?;
         } else {
-            let chat = store.chat_of_call(call.call_id.as_str()).await?;
-            if chat.is_some() { hub.take_up_chat(call, &events) } else { hub.take_up(call, &events) }
+            // The bot on the telephone has a chat too, but its call waits for audio.
+            let spoken = call.channel == crate::conversation::Channel::Voice;
+            let chat = !spoken && store.chat_of_call(call.call_id.as_str()).await?.is_some();
+            if chat { hub.take_up_chat(call, &events) } else { hub.take_up(call, &events) }
         }
     }
     Ok(())

@@ -39,12 +39,12 @@ pub struct Answer {
 }
 
 /// Code points of a text from `start` to `end`.
-fn slice(text: &str, start: usize, end: usize) -> String {
+pub(super) fn slice(text: &str, start: usize, end: usize) -> String {
     text.chars().skip(start).take(end.saturating_sub(start)).collect()
 }
 
 /// Sentences, lines and rows of a passage with their places, headings left out.
-fn sentences(text: &str) -> Vec<(usize, usize)> {
+pub(super) fn sentences(text: &str) -> Vec<(usize, usize)> {
     let chars: Vec<char> = text.chars().collect();
     let mut spans = Vec::new();
     let mut start = 0;
@@ -222,28 +222,6 @@ pub fn grounded(text: &str, passage: &str) -> bool {
     text.lines()
         .flat_map(|line| line.split_inclusive(['。', '！', '？', ';', '；']))
         .all(|sentence| whole.contains(&essence(sentence)))
-}
-
-/// Least share of a reworded sentence that the passage must hold.
-const SUPPORT: f32 = 0.75;
-
-/// The sentences of a reworded answer that a passage supports: their words stand in it for the most part and every number
-/// does. `None` if no sentence does.
-pub fn supported(text: &str, passage: &str) -> Option<String> {
-    let numbers = |t: &str| -> Vec<String> {
-        fold(t)
-            .split(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .map(|n| n.trim_matches('.').to_owned())
-            .filter(|n| !n.is_empty())
-            .collect()
-    };
-    let known = numbers(passage);
-    let kept: Vec<String> = sentences(text)
-        .into_iter()
-        .map(|(start, end)| slice(text, start, end))
-        .filter(|sentence| overlap(sentence, passage) >= SUPPORT && numbers(sentence).iter().all(|n| known.contains(n)))
-        .collect();
-    (!kept.is_empty()).then(|| kept.join(if text.chars().any(is_han) { "" } else { " " }))
 }
 
 /// The answer that a passage gives to a question: its best sentence and what belongs to it, up to `max_chars` code points.

@@ -8,7 +8,7 @@ use super::state::Frame;
 use super::values::{Reading, occurs, read};
 
 /// What customers call a slot, by its kind or name.
-const NAMES: [(&str, &[&str]); 14] = [
+const NAMES: [(&str, &[&str]); 15] = [
     ("order_no", &["订单号", "单号", "订单", "order number", "order no", "order"]),
     ("phone", &["手机号", "电话", "号码", "phone number", "phone", "number"]),
     ("phone_tail", &["尾号", "后四位", "手机号", "last four", "last 4", "digits", "phone"]),
@@ -22,6 +22,7 @@ const NAMES: [(&str, &[&str]); 14] = [
     ("customer_no", &["客户号", "customer number"]),
     ("light", &["灯", "light", "colour", "color"]),
     ("last_payment", &["金额", "amount", "payment"]),
+    ("score", &["分", "score", "rating", "mark", "points"]),
     ("card_kind", &["卡种", "kind of card", "card type"]),
 ];
 

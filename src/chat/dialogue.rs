@@ -32,6 +32,11 @@ impl Dialogue {
         &self.book
     }
 
+    /// Changes when the bot is sure enough, to compare settings.
+    pub fn set_thresholds(&mut self, thresholds: super::config::Thresholds) {
+        self.book.config.thresholds = thresholds;
+    }
+
     /// What to search for: a short question that goes on from the last one is searched together with it.
     pub fn query(&self, state: &State, text: &str) -> String {
         let message = Message::read(text, state.language, self.book.config.limits.message_chars);
@@ -71,6 +76,8 @@ pub(super) struct Talk<'a> {
     pub(super) citations: Vec<Citation>,
     pub(super) gap: Option<Gap>,
     pub(super) answered: bool,
+    /// Passages were needed and had not been searched for.
+    pub(super) searches: bool,
     pub(super) progress: Progress<'a>,
 }
 
@@ -85,8 +92,9 @@ impl<'a> Talk<'a> {
             buttons: Vec::new(),
             needs: None,
             hand_over: None,
+            unsaid: None,
         };
-        Self { book, message, heard, citations: Vec::new(), gap: None, answered: false, progress }
+        Self { book, message, heard, citations: Vec::new(), gap: None, answered: false, searches: false, progress }
     }
 
     pub(super) fn say(&mut self, name: &str) {
@@ -170,9 +178,10 @@ impl<'a> Talk<'a> {
         let thresholds = self.book.config.thresholds;
         let fits = self.book.fits(&self.message.plain, self.heard.vector.as_deref(), &self.heard.intents);
         let best = fits.first().filter(|fit| fit.score >= thresholds.start_flow);
-        let answer = self.answer();
         if let Some(best) = best {
-            if let Some(answer) = answer.filter(|_| self.asks_in_general()) {
+            if self.asks_in_general()
+                && let Some(answer) = self.answer()
+            {
                 let flow = best.flow.clone();
                 return self.give(answer, Some(flow));
             }
@@ -183,7 +192,7 @@ impl<'a> Talk<'a> {
             let frame = self.opened(&best.flow, &self.message.clone());
             return self.begin(frame);
         }
-        match answer {
+        match self.answer() {
             Some(answer) => self.give(answer, None),
             None if self.hears(Cue::Cancel) => {
                 self.progress.acts.push(Act::SmallTalk("thanks".into()));
@@ -199,14 +208,18 @@ impl<'a> Talk<'a> {
     }
 
     /// The answer out of the passages, if one is good enough.
-    pub(super) fn answer(&self) -> Option<Answer> {
+    pub(super) fn answer(&mut self) -> Option<Answer> {
+        let Some(passages) = &self.heard.passages else {
+            self.searches = true;
+            return None;
+        };
         let thresholds = self.book.config.thresholds;
         let limit = max_chars(&self.book.config.limits, self.message.language);
         let question = &self.heard.query;
         // A question about something else stands for itself: what was talked about before is no answer to it.
         let strange = self.message.units() > 4
             && self.heard.intents.first().is_some_and(|i| i.name == "out_of_scope" && i.confidence.is_some_and(|c| c >= STRANGE));
-        self.heard.passages.iter().take(3).find_map(|hit| {
+        passages.iter().take(3).find_map(|hit| {
             let context = format!("{} {} {}", hit.title, hit.headings.join(" "), hit.text);
             if strange && overlap(&self.message.raw, &context) < thresholds.overlap {
                 return None;
@@ -318,6 +331,9 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) fn finish(mut self) -> Outcome {
+        if self.searches {
+            return Outcome::Searches;
+        }
         if let Some(request) = self.progress.needs.take() {
             return Outcome::Needs(request);
         }

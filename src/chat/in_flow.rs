@@ -27,7 +27,7 @@ impl Talk<'_> {
         if asked.kind != SlotKind::Text && self.corrects(loose) {
             return;
         }
-        let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice);
+        let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice | SlotKind::Number);
         let asks = self.hears(Cue::Question) && self.message.units() >= 4;
         if asks
             && open_kind

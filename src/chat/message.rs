@@ -19,8 +19,6 @@ pub struct Message {
     pub raw: String,
     /// Width and case folded, marks at its ends taken off (a question mark stays).
     pub plain: String,
-    /// With spoken numbers written as digits.
-    pub written: String,
     /// The language it is in; that of the conversation if it does not show.
     pub language: Language,
 }
@@ -37,14 +35,23 @@ impl Message {
         let language = language_of(&raw, before);
         let folded = fold(&raw);
         let plain = folded.trim_matches(|c| MARKS.contains(c)).to_owned();
-        let written = ITN.apply(&raw, language).0;
-        Self { raw, plain, written, language }
+        Self { raw, plain, language }
+    }
+
+    /// With spoken numbers written as digits. Made when it is asked for: most messages need it for no slot.
+    pub fn written(&self) -> String {
+        written(&self.raw, self.language)
     }
 
     /// Han characters plus words of other scripts.
     pub fn units(&self) -> usize {
         units(&self.plain)
     }
+}
+
+/// A text with spoken numbers written as digits.
+pub(super) fn written(text: &str, language: Language) -> String {
+    ITN.apply(text, language).0
 }
 
 /// Han characters plus words of other scripts.

@@ -3,12 +3,13 @@
 //! ```text
 //! pipelines/chat.toml, chat/webhooks.toml, chat/flows/*.toml -> FlowBook (checked)
 //! State + Heard (message, vector, intents, passages) -> Dialogue::turn -> Turn (state, reply, acts, hand-over)
-//!                                                          |  Needs(CallRequest) ^
-//!                                                          +-> a business call --+ CallResult
+//!                                                          |  Needs(CallRequest) ^  Searches ^
+//!                                                          +-> a business call --+ CallResult |
+//!                                                          +-> a search of the articles ------+ passages
 //! ```
 //!
-//! Everything is pure: no clock, no store, no network. A business call is asked for ([`Outcome::Needs`]) and comes back as
-//! a value; then the same turn is made again with it. Flows are explained in `docs/chat-flows.md`. Answers out of articles
+//! Everything is pure: no clock, no store, no network. A business call ([`Outcome::Needs`]) or a search of the articles
+//! ([`Outcome::Searches`]) is asked for and comes back as a value; then the same turn is made again with it. Flows are explained in `docs/chat-flows.md`. Answers out of articles
 //! are quotations: [`grounded`] holds for each of them.
 //!
 //! ```no_run
@@ -41,11 +42,12 @@ mod message;
 mod offer;
 mod state;
 mod story;
+mod support;
 mod trigger;
 mod turn;
 mod values;
 
-pub use answer::{Answer, Citation, extract, grounded, overlap, supported};
+pub use answer::{Answer, Citation, extract, grounded, overlap};
 pub use book::{FlowBook, toml_files};
 pub use condition::{Comparison, Condition};
 pub use config::{ChatConfig, Cue, Limits, Thresholds};
@@ -59,8 +61,11 @@ pub use handover::{HandOver, Reason};
 pub use message::{Message, units};
 pub use state::{Ends, Frame, Offer, State};
 pub use story::{Backend, Story, StoryFile, StoryTurn, acts_written, difference, load_stories};
+pub use support::{is_supported, supported};
 pub use trigger::Fit;
 pub use turn::{Act, Button, Gap, Heard, Outcome, Turn};
 
+#[cfg(test)]
+mod flow_tests;
 #[cfg(test)]
 mod tests;

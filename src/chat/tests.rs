@@ -27,11 +27,12 @@ fn play(messages: &[&str], answers: &[(&str, &str)]) -> (Vec<Vec<Act>>, Turn) {
     let mut log = Vec::new();
     let mut last = None;
     for text in messages {
-        let heard = Heard { text: (*text).to_owned(), query: dialogue.query(&state, text), ..Heard::default() };
+        let mut heard = Heard { text: (*text).to_owned(), query: dialogue.query(&state, text), ..Heard::default() };
         let mut results = CallResults::new();
         let turn = loop {
             match dialogue.turn(&state, &heard, &results) {
                 Outcome::Turn(turn) => break *turn,
+                Outcome::Searches => heard.passages = Some(Vec::new()),
                 Outcome::Needs(request) => {
                     let webhook = dialogue.book().webhook(&request.webhook).unwrap();
                     let plain = |v: &toml::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);

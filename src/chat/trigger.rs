@@ -1,6 +1,6 @@
 //! Which flow a message opens: patterns, likeness to examples by words and by vector, and the intent, together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use regex::RegexSet;
 
@@ -31,7 +31,10 @@ struct Example {
     flow: usize,
     language: Language,
     text: String,
-    features: BTreeSet<String>,
+    /// Numbers of its features, rising.
+    features: Vec<u32>,
+    /// Length of the vector of their weights.
+    norm: f32,
     vector: Option<Vec<f32>>,
 }
 
@@ -46,7 +49,12 @@ pub(super) struct Triggers {
     intents: Vec<Vec<String>>,
     patterns: Vec<Patterns>,
     examples: Vec<Example>,
-    weights: HashMap<String, f32>,
+    /// Numbers of all features of the examples.
+    numbers: HashMap<String, u32>,
+    /// Squared weight of each.
+    squares: Vec<f32>,
+    /// Squared weight of a feature that no example has: as if one had it.
+    unseen: f32,
 }
 
 /// Stems and pairs of Han characters.
@@ -83,39 +91,43 @@ fn features(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// Square of the weight of a feature; a single character says less than a word.
+fn square(feature: &str, weight: f32) -> f32 {
+    let weight = if feature.chars().count() == 1 { 0.3 * weight } else { weight };
+    weight * weight
+}
+
 impl Triggers {
     /// Prepares flows whose patterns were checked before; one that does not compile is left out.
     pub(super) fn new(flows: &[Flow]) -> Self {
-        let mut examples = Vec::new();
+        let mut found: Vec<(usize, Language, &String, BTreeSet<String>)> = Vec::new();
         let mut patterns = Vec::new();
         for (index, flow) in flows.iter().enumerate() {
             let both = [(&flow.trigger.zh, Language::Zh), (&flow.trigger.en, Language::En)];
             for (trigger, language) in both {
-                examples.extend(trigger.examples.iter().map(|text| Example {
-                    flow: index,
-                    language,
-                    text: text.clone(),
-                    features: features(text),
-                    vector: None,
-                }));
+                found.extend(trigger.examples.iter().map(|text| (index, language, text, features(text))));
             }
             let set = |pick: fn(&Trigger) -> &Vec<String>| {
                 RegexSet::new(both.iter().flat_map(|(t, _)| pick(t))).unwrap_or_else(|_| RegexSet::empty())
             };
             patterns.push(Patterns { wanted: set(|t| &t.patterns), forbidden: set(|t| &t.not) });
         }
-        let mut weights = HashMap::new();
+        let mut counts: BTreeMap<&String, f32> = BTreeMap::new();
+        found.iter().flat_map(|(.., features)| features).for_each(|feature| *counts.entry(feature).or_default() += 1.0);
         #[expect(clippy::cast_precision_loss, reason = "some hundred examples")]
-        let total = examples.len() as f32;
-        for example in &examples {
-            for feature in &example.features {
-                *weights.entry(feature.clone()).or_insert(0.0_f32) += 1.0;
-            }
-        }
-        weights.values_mut().for_each(|count| *count = (1.0 + total / (1.0 + *count)).ln());
+        let total = found.len() as f32;
+        let squares: Vec<f32> = counts.iter().map(|(name, count)| square(name, (1.0 + total / (1.0 + count)).ln())).collect();
+        let numbers: HashMap<String, u32> = counts.keys().zip(0..).map(|(name, number)| ((*name).clone(), number)).collect();
+        let number_of = |name: &String| numbers.get(name).copied().unwrap_or(u32::MAX);
+        let prepared = |(flow, language, text, features): &(usize, Language, &String, BTreeSet<String>)| {
+            let features: Vec<u32> = features.iter().map(number_of).collect();
+            let norm = features.iter().map(|&n| squares[n as usize]).sum::<f32>().sqrt();
+            Example { flow: *flow, language: *language, text: (*text).clone(), features, norm, vector: None }
+        };
+        let examples = found.iter().map(prepared).collect();
         let ids = flows.iter().map(|f| f.id.clone()).collect();
         let intents = flows.iter().map(|f| f.intents.clone()).collect();
-        Self { ids, intents, patterns, examples, weights }
+        Self { ids, intents, patterns, examples, numbers, squares, unseen: (1.0 + total / 2.0).ln() }
     }
 
     /// Adds sentence vectors of the examples, of length 1.
@@ -130,29 +142,47 @@ impl Triggers {
         self.examples.iter().map(|e| e.text.clone()).collect()
     }
 
-    fn weight(&self, feature: &str) -> f32 {
-        // a feature that no example has weighs as if one had it
-        let unseen = || (1.0 + self.examples.len() as f32 / 2.0).ln();
-        let weight = self.weights.get(feature).copied().unwrap_or_else(unseen);
-        if feature.chars().count() == 1 { 0.3 * weight } else { weight }
+    /// A message as the examples are kept: the numbers of its known features, rising, and its norm over all of them.
+    fn read(&self, text: &str) -> (Vec<u32>, f32) {
+        let mut known = Vec::new();
+        let mut sum = 0.0;
+        for feature in features(text) {
+            match self.numbers.get(&feature) {
+                Some(&number) => {
+                    sum += self.squares[number as usize];
+                    known.push(number);
+                }
+                None => sum += square(&feature, self.unseen),
+            }
+        }
+        (known, sum.sqrt())
     }
 
-    /// Weighted cosine of two sets of features.
-    fn by_words(&self, a: &BTreeSet<String>, b: &BTreeSet<String>) -> f32 {
-        let norm = |set: &BTreeSet<String>| set.iter().map(|f| self.weight(f).powi(2)).sum::<f32>().sqrt();
-        let shared: f32 = a.intersection(b).map(|f| self.weight(f).powi(2)).sum();
-        let norms = norm(a) * norm(b);
+    /// Weighted cosine of a message and an example.
+    fn by_words(&self, (features, norm): &(Vec<u32>, f32), example: &Example) -> f32 {
+        let (mut left, mut right, mut shared) = (0, 0, 0.0);
+        while let (Some(a), Some(b)) = (features.get(left), example.features.get(right)) {
+            match a.cmp(b) {
+                std::cmp::Ordering::Less => left += 1,
+                std::cmp::Ordering::Greater => right += 1,
+                std::cmp::Ordering::Equal => {
+                    shared += self.squares[*a as usize];
+                    (left, right) = (left + 1, right + 1);
+                }
+            }
+        }
+        let norms = norm * example.norm;
         if norms > 0.0 { shared / norms } else { 0.0 }
     }
 
     /// All flows that fit at all, best first.
     pub(super) fn fits(&self, text: &str, vector: Option<&[f32]>, intents: &[IntentScore], bonus: f32) -> Vec<Fit> {
         let plain = fold(text);
-        let features = features(text);
+        let read = self.read(text);
         let language = Language::of_text(text);
         let mut likeness = vec![0.0_f32; self.ids.len()];
         for example in self.examples.iter().filter(|e| e.language == language) {
-            let words = self.by_words(&features, &example.features);
+            let words = self.by_words(&read, example);
             let near = match (vector, &example.vector) {
                 (Some(a), Some(b)) => a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().max(0.0),
                 _ => words,

@@ -54,8 +54,9 @@ pub struct Heard {
     pub conduct: Vec<Conduct>,
     /// What was searched for (`Dialogue::query`).
     pub query: String,
-    /// Passages found, best first.
-    pub passages: Vec<PassageHit>,
+    /// Passages found, best first; `None`: not searched for yet. The engine asks when it needs them
+    /// ([`Outcome::Searches`]): most messages of a flow need none.
+    pub passages: Option<Vec<PassageHit>>,
 }
 
 /// A question that was not answered.
@@ -104,6 +105,8 @@ impl Turn {
 pub enum Outcome {
     /// Make this call and ask again with its result among the results.
     Needs(CallRequest),
+    /// Search the articles for [`Heard::query`] and ask again with what was found.
+    Searches,
     /// Finished.
     Turn(Box<Turn>),
 }

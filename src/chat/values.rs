@@ -58,7 +58,7 @@ pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<Stri
         SlotKind::Phone => phone(message, reading.asked),
         SlotKind::Amount => amount(message, reading.asked),
         SlotKind::Date => date(slot, message, reading),
-        SlotKind::Month => dates::month(&message.written, reading.today).or_else(|| dates::month(&message.raw, reading.today)),
+        SlotKind::Month => dates::month(&message.written(), reading.today).or_else(|| dates::month(&message.raw, reading.today)),
         SlotKind::Choice => choice(slot, message, reading.asked),
         SlotKind::YesNo => yes_no(message, reading.config),
         SlotKind::Digits => digits(slot, message),
@@ -111,12 +111,12 @@ fn phone(message: &Message, asked: bool) -> Option<String> {
 }
 
 fn amount(message: &Message, asked: bool) -> Option<String> {
-    for text in [&message.written, &message.raw] {
+    for text in [&message.written(), &message.raw] {
         if let Some(entity) = find_entities(text).into_iter().find(|e| e.kind == "amount") {
             return Some(entity.value);
         }
     }
-    let number = || Some(NUMBER.as_ref()?.find(&message.written)?.as_str().to_owned());
+    let number = || Some(NUMBER.as_ref()?.find(&message.written())?.as_str().to_owned());
     if asked { number() } else { None }
 }
 
@@ -126,7 +126,7 @@ fn date(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<String> 
         (_, true) => Side::Future,
         _ => Side::Either,
     };
-    let day = dates::day(&message.written, reading.today, side).or_else(|| dates::day(&message.raw, reading.today, side))?;
+    let day = dates::day(&message.written(), reading.today, side).or_else(|| dates::day(&message.raw, reading.today, side))?;
     let allowed = match side {
         Side::Past => day <= reading.today,
         Side::Future => day >= reading.today,
@@ -261,9 +261,17 @@ fn digits(slot: &Slot, message: &Message) -> Option<String> {
 
 fn in_range(slot: &Slot, message: &Message) -> Option<String> {
     let lower = message.plain.as_str();
-    let written = NUMBER.as_ref()?.find(&message.written).and_then(|hit| hit.as_str().parse::<f64>().ok());
+    let written = NUMBER.as_ref()?.find(&message.written()).and_then(|hit| hit.as_str().parse::<f64>().ok());
     let spoken = || {
-        let zh = lower.chars().find_map(|c| SPOKEN_ZH.chars().position(|z| z == c).or_else(|| (c == '两').then_some(2)));
+        // "一" is a number in "给一分" and none in "一般".
+        let chars: Vec<char> = lower.chars().collect();
+        let counts = |at: usize| {
+            let next = chars.get(at + 1);
+            let alone = at == 0 || chars.get(at - 1).is_some_and(|c| "给打个是就选，, ".contains(*c));
+            (alone && next.is_none_or(|c| "吧啊呀哦".contains(*c))) || next.is_some_and(|c| "分星点颗".contains(*c))
+        };
+        let digit = |c: char| SPOKEN_ZH.chars().position(|z| z == c).or_else(|| (c == '两').then_some(2));
+        let zh = (0..chars.len()).filter(|at| counts(*at)).find_map(|at| digit(chars[at]));
         let en = SPOKEN_EN.iter().position(|w| occurs(lower, w));
         #[expect(clippy::cast_precision_loss, reason = "a digit")]
         zh.or(en).map(|n| n as f64)

@@ -115,6 +115,9 @@ pub struct Consent {
     /// The conversation may be analysed.
     #[serde(default = "yes")]
     pub analytics: bool,
+    /// The customer's words may go to a server of somebody else, such as the one that rewords answers. Never by default.
+    #[serde(default)]
+    pub third_party: bool,
 }
 
 fn yes() -> bool {
@@ -123,7 +126,7 @@ fn yes() -> bool {
 
 impl Default for Consent {
     fn default() -> Self {
-        Self { recording: true, analytics: true }
+        Self { recording: true, analytics: true, third_party: false }
     }
 }
 

@@ -11,9 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::rewrite::Rewriter;
 use super::{PipelineError, Stages};
-use crate::chat::{CallRequest, CallResult, CallResults, Dialogue, FlowBook, Heard, Outcome, State, Turn};
+use crate::chat::{CallRequest, CallResult, CallResults, Dialogue, FlowBook, Heard, Outcome, State, Turn, grounded};
 use crate::conversation::{Language, Role, UtteranceId};
-use crate::knowledge::SearchResponse;
+use crate::inference::Encoding;
+use crate::knowledge::PassageHit;
+use crate::privacy::{find, mask, of_kinds};
 
 /// Business calls of one turn at most.
 const CALLS_MAX: usize = 8;
@@ -36,6 +38,7 @@ pub struct Bot {
     backend: Backend,
     http: reqwest::Client,
     rewriter: Option<Rewriter>,
+    utc_offset_min: i32,
 }
 
 /// A conversation as the bot needs it.
@@ -62,12 +65,35 @@ impl Bot {
     ) -> Result<Self, PipelineError> {
         let encodings = stages.encoder.encode_batch(book.example_texts())?;
         book.embed(encodings.into_iter().map(|e| e.embedding));
-        Ok(Self { dialogue: Dialogue::new(book), stages, backend, http: reqwest::Client::new(), rewriter })
+        Ok(Self { dialogue: Dialogue::new(book), stages, backend, http: reqwest::Client::new(), rewriter, utc_offset_min: 0 })
+    }
+
+    /// The same bot for customers who live `utc_offset_min` minutes east of Greenwich: on which day a moment of a business
+    /// call lies. Without it days are those of UTC.
+    #[must_use]
+    pub fn in_zone(self, utc_offset_min: i32) -> Self {
+        Self { utc_offset_min, ..self }
     }
 
     /// The engine.
     pub fn dialogue(&self) -> &Dialogue {
         &self.dialogue
+    }
+
+    /// The engine, to compare settings.
+    pub fn dialogue_mut(&mut self) -> &mut Dialogue {
+        &mut self.dialogue
+    }
+
+    /// Everything that models and articles say to a message, whether the engine would ask for it or not.
+    ///
+    /// # Errors
+    /// The encoder failed.
+    pub async fn listen(&self, state: &State, text: &str) -> Result<Heard, PipelineError> {
+        let encoding = self.encode(text).await?;
+        let mut heard = self.hear(state, text, &encoding);
+        heard.passages = Some(self.search(&heard, None).await?);
+        Ok(heard)
     }
 
     /// The models and articles around it.
@@ -77,8 +103,7 @@ impl Bot {
 
     /// Today where the service stands, `utc_offset_min` minutes east of Greenwich.
     pub fn today(utc_offset_min: i32) -> NaiveDate {
-        let now: DateTime<Utc> = Utc::now();
-        FixedOffset::east_opt(utc_offset_min * 60).map_or(now.date_naive(), |zone| now.with_timezone(&zone).date_naive())
+        day_of(Utc::now(), utc_offset_min)
     }
 
     /// Hears one message and replies.
@@ -100,12 +125,36 @@ impl Bot {
         talker: &Talker<'_>,
         backend: Option<&Backend>,
     ) -> Result<Turn, PipelineError> {
-        let heard = self.hear(state, text, talker.queue.clone()).await?;
+        let encoding = self.encode(text).await?;
+        self.reply_encoded(state, (text, &*encoding), talker, backend).await
+    }
+
+    /// The encoding of a message as the bot reads it. Who needs it too, such as the desk of the call, is given the same one.
+    ///
+    /// # Errors
+    /// The encoder failed.
+    pub async fn encode(&self, text: &str) -> Result<Arc<Encoding>, PipelineError> {
+        Ok(Arc::new(self.stages.encoder.encode_async(self.cut(text)).await?))
+    }
+
+    /// As [`Self::reply_at`], for a message with its encoding.
+    ///
+    /// # Errors
+    /// The encoder failed on the question that is searched for, or the turn makes too many calls.
+    pub async fn reply_encoded(
+        &self,
+        state: &State,
+        (text, encoding): (&str, &Encoding),
+        talker: &Talker<'_>,
+        backend: Option<&Backend>,
+    ) -> Result<Turn, PipelineError> {
+        let mut heard = self.hear(state, text, encoding);
         let mut results = CallResults::new();
-        for _ in 0..CALLS_MAX {
+        for _ in 0..=CALLS_MAX {
             match self.dialogue.turn(state, &heard, &results) {
-                Outcome::Turn(turn) => return Ok(self.reworded(*turn, text, talker).await),
+                Outcome::Turn(turn) => return Ok(self.kept(self.reworded(*turn, text, talker).await)),
                 Outcome::Needs(request) => self.make(request, &mut results, talker, backend).await,
+                Outcome::Searches => heard.passages = Some(self.search(&heard, talker.queue.clone()).await?),
             }
         }
         Err(PipelineError::Dialogue("a turn needed more business calls than are allowed".into()))
@@ -128,39 +177,72 @@ impl Bot {
         let mut results = CallResults::new();
         for _ in 0..CALLS_MAX {
             match self.dialogue.start(state, flow, slots, &results) {
-                Outcome::Turn(turn) => return Ok(*turn),
+                Outcome::Turn(turn) => return Ok(self.kept(*turn)),
                 Outcome::Needs(request) => self.make(request, &mut results, talker, None).await,
+                Outcome::Searches => break,
             }
         }
         Err(PipelineError::Dialogue("a turn needed more business calls than are allowed".into()))
     }
 
-    /// Everything that the models and the articles say to a message.
-    async fn hear(&self, state: &State, text: &str, queue: Option<String>) -> Result<Heard, PipelineError> {
-        let limit = self.dialogue.book().config.limits.message_chars;
-        let text: String = text.chars().take(limit).collect();
+    fn cut(&self, text: &str) -> String {
+        text.chars().take(self.dialogue.book().config.limits.message_chars).collect()
+    }
+
+    /// Everything that the models say to a message; the articles are asked when the engine wants them.
+    fn hear(&self, state: &State, text: &str, encoding: &Encoding) -> Heard {
+        let text = self.cut(text);
         let query = self.dialogue.query(state, &text);
-        let encoding = self.stages.encoder.encode_async(text.clone()).await?;
-        let understood = self.stages.read(&UtteranceId::new(), Role::Customer, &text, &encoding, None, None);
-        let vector = if query == text.trim() {
-            encoding.embedding.clone()
-        } else {
-            self.stages.encoder.encode_async(query.clone()).await?.embedding
-        };
-        let language = Language::of_text(&query);
-        let found: SearchResponse = match query.chars().any(char::is_alphanumeric) {
-            true => self.stages.search(query.clone(), Some(vector), queue, language).await,
-            false => SearchResponse { passages: Vec::new(), index_version: 0, degraded: Vec::new() },
-        };
-        Ok(Heard {
+        let understood = self.stages.read(&UtteranceId::new(), Role::Customer, &text, encoding, None, None);
+        Heard {
             text,
-            vector: Some(encoding.embedding),
+            vector: Some(encoding.embedding.clone()),
             intents: understood.intents,
             emotion: understood.emotion,
             conduct: understood.conduct,
             query,
-            passages: found.passages,
-        })
+            passages: None,
+        }
+    }
+
+    /// Passages for the question of a message. A question that goes on from the one before is encoded together with it.
+    async fn search(&self, heard: &Heard, queue: Option<String>) -> Result<Vec<PassageHit>, PipelineError> {
+        if !heard.query.chars().any(char::is_alphanumeric) {
+            return Ok(Vec::new());
+        }
+        let vector = match &heard.vector {
+            Some(vector) if heard.query == heard.text.trim() => vector.clone(),
+            _ => self.stages.encoder.encode_async(heard.query.clone()).await?.embedding,
+        };
+        metrics::counter!("zhiyin_chat_searches_total").increment(1);
+        let language = Language::of_text(&heard.query);
+        Ok(self.stages.search(heard.query.clone(), Some(vector), queue, language).await.passages)
+    }
+
+    /// A turn as it may be kept: what the customer wrote is remembered without the personal data that the settings do not
+    /// allow to be stored. Slots stay: the flow and the person who takes over need them.
+    fn kept(&self, mut turn: Turn) -> Turn {
+        let mask = |text: &mut String| *text = self.masked(text);
+        let state = &mut turn.state;
+        state.opening.iter_mut().chain(&mut state.topic).for_each(mask);
+        state.offer.iter_mut().for_each(|offer| offer.text = self.masked(&offer.text));
+        let contexts = state.handed_over.iter_mut().chain(&mut turn.hand_over);
+        contexts.for_each(|context| context.summary = self.masked(&context.summary));
+        turn
+    }
+
+    /// A text without the personal data that the settings do not allow to be stored.
+    pub fn masked(&self, text: &str) -> String {
+        let kinds = &self.stages.privacy;
+        if kinds.is_empty() {
+            return text.to_owned();
+        }
+        mask(text, &of_kinds(find(text), kinds))
+    }
+
+    /// Whether answers are reworded by a server for customers who agreed.
+    pub fn rewords(&self) -> bool {
+        self.rewriter.is_some()
     }
 
     /// An answer in the words of the rewriting server, if there is one and the customer agreed.
@@ -169,10 +251,12 @@ impl Bot {
         if !talker.consent {
             return turn;
         }
-        if let Some(text) = rewriter.reword(question, citation, turn.state.language).await
-            && let Some(first) = turn.said.first_mut()
+        // Whatever is sent out has its personal data masked, of every kind.
+        let question = mask(question, &find(question));
+        if let Some(text) = rewriter.reword(&question, citation, turn.state.language).await
+            && let Some(quotation) = turn.said.iter_mut().find(|said| grounded(said, &citation.quote))
         {
-            *first = text;
+            *quotation = text;
         }
         turn
     }
@@ -228,14 +312,24 @@ impl Bot {
         }
         let values: HashMap<String, serde_json::Value> =
             serde_json::from_slice(&bytes).map_err(|_| "answer is no JSON object")?;
-        Ok(values.into_iter().filter_map(|(key, value)| plain(&value).map(|v| (key, v))).collect())
+        Ok(values.into_iter().filter_map(|(key, value)| plain(&value, self.utc_offset_min).map(|v| (key, v))).collect())
     }
 }
 
-/// A value of a JSON answer as flows know it: yes and no for booleans, nothing for lists and objects.
-fn plain(value: &serde_json::Value) -> Option<String> {
+/// On which day a moment lies, `utc_offset_min` minutes east of Greenwich; an offset that no place has counts as UTC.
+fn day_of(moment: DateTime<Utc>, utc_offset_min: i32) -> NaiveDate {
+    let zone = utc_offset_min.checked_mul(60).and_then(FixedOffset::east_opt);
+    zone.map_or(moment.date_naive(), |zone| moment.with_timezone(&zone).date_naive())
+}
+
+/// A value of a JSON answer as flows know it: yes and no for booleans, the customer's day for a moment (RFC 3339), nothing
+/// for lists and objects.
+fn plain(value: &serde_json::Value, utc_offset_min: i32) -> Option<String> {
     match value {
-        serde_json::Value::String(text) => Some(text.chars().filter(|c| !c.is_control()).take(500).collect()),
+        serde_json::Value::String(text) => match DateTime::parse_from_rfc3339(text.trim()) {
+            Ok(moment) => Some(day_of(moment.with_timezone(&Utc), utc_offset_min).to_string()),
+            Err(_) => Some(text.chars().filter(|c| !c.is_control()).take(500).collect()),
+        },
         serde_json::Value::Number(number) => Some(number.to_string()),
         serde_json::Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
         _ => None,
@@ -255,4 +349,42 @@ fn sign(secret: &str, id: &str, timestamp: &str, body: &str) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     format!("v1,{}", base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{day_of, plain};
+    use chrono::{DateTime, Utc};
+    use serde_json::json;
+
+    #[test]
+    fn a_moment_of_a_business_call_lies_on_the_customers_day() {
+        let day = |text: &str, offset| plain(&json!(text), offset).unwrap();
+        // 23:30 in London is the next morning in Beijing, and still the evening before in New York.
+        assert_eq!(day("2026-03-06T23:30:00Z", 480), "2026-03-07");
+        assert_eq!(day("2026-03-06T23:30:00Z", -300), "2026-03-06");
+        assert_eq!(day("2026-03-07T02:00:00+08:00", 0), "2026-03-06");
+        assert_eq!(day("2026-03-07T00:00:00+08:00", 480), "2026-03-07");
+        assert_eq!(day("2028-02-29T18:00:00Z", 480), "2028-03-01");
+        // A day is a day in every zone, and what is no moment stays as it is.
+        assert_eq!(day("2026-03-06", -720), "2026-03-06");
+        assert_eq!(day("2026-03-06 23:30", 480), "2026-03-06 23:30");
+    }
+
+    #[test]
+    fn an_offset_that_no_place_has_counts_as_utc() {
+        let moment: DateTime<Utc> = "2026-03-06T23:30:00Z".parse().unwrap();
+        for offset in [i32::MAX, i32::MIN, 100_000] {
+            assert_eq!(day_of(moment, offset).to_string(), "2026-03-06");
+        }
+    }
+
+    #[test]
+    fn values_of_answers_are_plain() {
+        assert_eq!(plain(&json!(true), 0).as_deref(), Some("yes"));
+        assert_eq!(plain(&json!(96.5), 0).as_deref(), Some("96.5"));
+        assert_eq!(plain(&json!("a\u{0}b"), 0).as_deref(), Some("ab"));
+        assert_eq!(plain(&json!(["a"]), 0), None);
+        assert_eq!(plain(&json!(null), 0), None);
+    }
 }

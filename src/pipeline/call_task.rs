@@ -13,33 +13,15 @@ use super::guarded::Guarded;
 use super::heard::Heard;
 use super::{PipelineError, Stages};
 use crate::asr::HotWords;
-use crate::conversation::{IdKind, Language, Role, TimeSpan, Utterance, UtteranceId, new_id};
+use crate::conversation::{Language, Role, Utterance};
 use crate::emotion::VoiceSample;
-use crate::event::{Call, CallEnded, CallState, Draft, EventBody, EventSink, Record, SinkError, millis_between, now_rfc3339};
+use crate::event::{Call, CallEnded, CallState, Draft, EventBody, EventSink, SinkError, millis_between, now_rfc3339};
 
+pub use super::call_message::{NewMessage, Said};
 pub use super::ears::{Attach, AudioNotice, AudioReady};
 
 /// Commands a call's mailbox holds; a full one makes the sender wait, which slows the sending socket down.
 pub const MAILBOX_CAPACITY: usize = 64;
-
-/// A message of a text conversation.
-#[derive(Clone, Debug, Default)]
-pub struct NewMessage {
-    /// Who.
-    pub role: Role,
-    /// Words.
-    pub text: String,
-    /// RFC 3339; now by default.
-    pub sent_at: Option<String>,
-    /// Name in the sending system.
-    pub external_id: Option<String>,
-    /// `msg_…`; made here by default.
-    pub message_id: Option<String>,
-    /// Events that are kept together with it, behind it.
-    pub with: Vec<EventBody>,
-    /// Rows that are kept together with it.
-    pub records: Vec<Record>,
-}
 
 /// Weight of the hot words of a queue, 1 to 10.
 const QUEUE_WEIGHT: f32 = 5.0;
@@ -107,6 +89,11 @@ pub enum Command {
         /// Writer.
         writer: u64,
     },
+    /// From now on every final of the customer goes to this listener too, when it is durable.
+    Listen {
+        /// The bot that answers.
+        listener: mpsc::UnboundedSender<Said>,
+    },
     /// A message of a text conversation.
     Message(NewMessage, oneshot::Sender<Result<Utterance, PipelineError>>),
     /// The call was changed.
@@ -129,6 +116,8 @@ pub(super) struct CallTask {
     pub(super) lost_reason: &'static str,
     pub(super) started: Instant,
     pub(super) speaking_ms: i64,
+    /// Who answers the caller.
+    pub(super) answers: Option<mpsc::UnboundedSender<Said>>,
 }
 
 impl CallTask {
@@ -152,7 +141,7 @@ impl CallTask {
         }
     }
 
-    async fn append(&mut self, drafts: Vec<Draft>) -> Result<(), SinkError> {
+    pub(super) async fn append(&mut self, drafts: Vec<Draft>) -> Result<(), SinkError> {
         if !drafts.is_empty() {
             self.sink.append(&self.desk.call().call_id, drafts, Vec::new()).await?;
         }
@@ -187,6 +176,7 @@ impl CallTask {
             }
             Command::Mark { writer, name } => self.ears.mark(writer, name),
             Command::Expect { words } => self.expect(&words),
+            Command::Listen { listener } => self.answers = Some(listener),
             Command::AudioEnd { writer } => {
                 self.hear_rest().await?;
                 self.ears.close(writer);
@@ -198,10 +188,7 @@ impl CallTask {
                     self.lost_reason = "media_lost";
                 }
             }
-            Command::Message(message, reply) => {
-                let answer = self.message(message).await;
-                let _ = reply.send(answer);
-            }
+            Command::Message(message, reply) => self.take_message(message, reply).await?,
             Command::Update(call, reply) => {
                 let answer = self.update(*call).await;
                 let _ = reply.send(answer);
@@ -244,7 +231,7 @@ impl CallTask {
     }
 
     /// The first sign of life makes a created call live.
-    async fn go_live(&mut self) -> Result<(), PipelineError> {
+    pub(super) async fn go_live(&mut self) -> Result<(), PipelineError> {
         if self.desk.call().state == CallState::Created {
             let call = Call { state: CallState::Live, ..self.desk.call().clone() };
             self.desk.set_call(call.clone());
@@ -308,6 +295,10 @@ impl CallTask {
                 let at_ms = utterance.span.end_ms;
                 self.speaking_ms += utterance.span.duration_ms();
                 self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(event))]).await?;
+                if let Some(listener) = self.answers.as_ref().filter(|_| utterance.role == Role::Customer) {
+                    // A listener that is gone hears nothing; the call goes on.
+                    let _ = listener.send(Said { utterance_id: utterance.utterance_id.clone(), text: guarded.said.clone() });
+                }
                 self.follow_up(guarded, voice).await?;
             }
         }
@@ -315,7 +306,7 @@ impl CallTask {
     }
 
     /// Everything that follows from a final. A failing encoder degrades the call, it does not end it.
-    async fn follow_up(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
+    pub(super) async fn follow_up(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
         let at_ms = guarded.utterance.span.end_ms;
         let (revised, records) = self.desk.redact_earlier(&guarded);
         if !records.is_empty() {
@@ -338,52 +329,8 @@ impl CallTask {
         }
     }
 
-    async fn message(&mut self, message: NewMessage) -> Result<Utterance, PipelineError> {
-        self.go_live().await?;
-        let sent_at = message.sent_at.unwrap_or_else(now_rfc3339);
-        let start_ms = millis_between(&self.desk.call().started_at, &sent_at).unwrap_or(0).max(0);
-        let language = match self.desk.call().languages.as_slice() {
-            [only] => only.clone(),
-            _ => Language::of_text(&message.text).name().to_owned(),
-        };
-        let utterance = Utterance {
-            utterance_id: UtteranceId::new(),
-            channel_index: None,
-            role: message.role,
-            speaker: None,
-            span: TimeSpan::new(start_ms, start_ms),
-            text: message.text.clone(),
-            raw_text: message.text.clone(),
-            language: language.clone(),
-            confidence: None,
-            words: Vec::new(),
-        };
-        let guarded = self.desk.guard(utterance);
-        let utterance = guarded.utterance.clone();
-        let body = EventBody::MessageAdded {
-            message_id: message.message_id.unwrap_or_else(|| new_id(IdKind::Message)),
-            utterance_id: utterance.utterance_id.clone(),
-            role: message.role,
-            speaker: None,
-            text: utterance.text.clone(),
-            language,
-            sent_at,
-            start_ms,
-            external_id: message.external_id.clone(),
-        };
-        let record = message.external_id.map(|external_id| Record::Message {
-            external_id,
-            utterance_id: utterance.utterance_id.to_string(),
-            body: serde_json::to_string(&utterance).unwrap_or_default(),
-        });
-        let call_id = self.desk.call().call_id.clone();
-        let drafts = [body].into_iter().chain(message.with).map(|body| Draft::new(start_ms, body)).collect();
-        let records = record.into_iter().chain(message.records).collect();
-        self.sink.append(&call_id, drafts, records).await?;
-        self.follow_up(guarded, None).await?;
-        let drafts = self.desk.advance_clock(start_ms);
-        self.append(drafts).await?;
-        Ok(utterance)
+    pub(super) fn is_voice(&self) -> bool {
+        self.desk.call().channel == crate::conversation::Channel::Voice
     }
 
     async fn update(&mut self, call: Call) -> Result<Call, PipelineError> {
@@ -414,14 +361,14 @@ impl CallTask {
     }
 
     /// The place in the recording: what was received, or the time since the start for text.
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         self.ears.received_ms().unwrap_or_else(|| self.started.elapsed().as_millis() as i64)
     }
 
     async fn tick(&mut self) -> Result<bool, PipelineError> {
         let ladder = self.ears.acknowledge();
         self.append(ladder.into_iter().collect()).await?;
-        if self.desk.call().channel != crate::conversation::Channel::Voice && self.desk.call().state == CallState::Live {
+        if !self.is_voice() && self.desk.call().state == CallState::Live {
             let elapsed = millis_between(&self.desk.call().started_at, &now_rfc3339()).unwrap_or(0);
             let drafts = self.desk.advance_clock(elapsed);
             self.append(drafts).await?;

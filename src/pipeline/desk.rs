@@ -86,14 +86,18 @@ impl Desk {
     /// # Errors
     /// The encoder failed; the utterance is kept without annotations.
     pub async fn take(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
-        let Guarded { utterance, said, redactions, .. } = guarded;
+        let Guarded { utterance, said, redactions, encoding, led_by_bot, .. } = guarded;
         let at_ms = utterance.span.end_ms;
         let arousal = voice.and_then(|sample| self.meters.entry(utterance.role).or_default().measure(sample));
         let reading =
             voice.map(|v| VoiceReading { energy_db: Some(v.energy_db), pitch_hz: v.pitch_hz, rate_per_min: v.rate_per_min });
         // The encoder hears what was said; what it tells is masked again.
         let spoken = Utterance { text: said, ..utterance.clone() };
-        let understood = match self.stages.understand(&spoken, reading, arousal, self.previous_customer.as_deref()).await {
+        let understood = match &encoding {
+            Some(encoding) => Ok(self.stages.understand_encoded(&spoken, encoding)),
+            None => self.stages.understand(&spoken, reading, arousal, self.previous_customer.as_deref()).await,
+        };
+        let understood = match understood {
             Ok(understood) => understood,
             Err(error) => {
                 self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(None), true);
@@ -105,7 +109,7 @@ impl Desk {
         mask_entities(&mut understanding, &redactions);
         let mut drafts = vec![Draft::new(at_ms, EventBody::UtteranceUnderstood(Box::new(understanding.clone())))];
         let spec = &self.stages.spec;
-        if spec.has("assist") {
+        if spec.has("assist") && !led_by_bot {
             drafts.extend(self.suggest(&utterance, &understanding, understood.encoding.embedding).await);
         }
         if self.stages.spec.has("rules") {

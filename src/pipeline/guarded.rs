@@ -16,12 +16,23 @@ pub struct Guarded {
     pub redactions: Vec<Finding>,
     /// Earlier utterances in which this one proved personal data: their number from 0, and what goes out of them.
     pub earlier: Vec<(usize, Finding)>,
+    /// The encoding of what was said, where it was made already.
+    pub encoding: Option<std::sync::Arc<crate::inference::Encoding>>,
+    /// The bot leads the conversation: nobody waits for suggestions.
+    pub led_by_bot: bool,
 }
 
 impl From<Utterance> for Guarded {
     /// An utterance from which nothing has to be taken out.
     fn from(utterance: Utterance) -> Self {
-        Self { said: utterance.text.clone(), utterance, redactions: Vec::new(), earlier: Vec::new() }
+        Self {
+            said: utterance.text.clone(),
+            utterance,
+            redactions: Vec::new(),
+            earlier: Vec::new(),
+            encoding: None,
+            led_by_bot: false,
+        }
     }
 }
 
@@ -51,6 +62,8 @@ impl Desk {
             utterance: Utterance { text: masked, raw_text, words, ..utterance },
             redactions,
             earlier: earlier_of(seen.earlier, kinds),
+            encoding: None,
+            led_by_bot: false,
         }
     }
 

@@ -160,6 +160,7 @@ impl Hub {
             lost_at,
             started: Instant::now(),
             speaking_ms,
+            answers: None,
         };
         let shared = Arc::clone(&self.shared);
         metrics::gauge!("zhiyin_calls_open").increment(1.0);

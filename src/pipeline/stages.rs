@@ -99,6 +99,12 @@ impl Stages {
         Ok(Understood { understanding, encoding })
     }
 
+    /// As [`Self::understand`], from an encoding that was made already: no model runs.
+    pub fn understand_encoded(&self, utterance: &Utterance, encoding: &Encoding) -> Understood {
+        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, encoding, None, None);
+        Understood { understanding, encoding: encoding.clone() }
+    }
+
     /// Puts the intents of an utterance read behind the customer's turn before it in place of those of the utterance alone,
     /// where these say nothing: out of scope, or unsure and less sure than together.
     pub fn read_behind(&self, understanding: &mut Understanding, together: &Encoding) {

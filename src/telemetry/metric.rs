@@ -31,6 +31,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ("zhiyin_http_duration_seconds", "Time of HTTP requests, by route."),
     ("zhiyin_suggestions_total", "Suggestions, by kind and outcome."),
     ("zhiyin_alerts_total", "Alerts, by level."),
+    ("zhiyin_chat_replies_total", "Replies of the bot, by whether they rest on a passage or a flow."),
+    ("zhiyin_chat_searches_total", "Searches of the articles that the bot made."),
+    ("zhiyin_chat_calls_total", "Business calls of the bot, by state."),
+    ("zhiyin_chat_rewrites_total", "Answers that were reworded, by whether the wording was kept."),
 ];
 
 fn kind_of(name: &str) -> Kind {

@@ -1,5 +1,6 @@
 """Chat completions through the official `openai` package. Reads BASE_URL (…/v1) and TOKEN; asserts; exit code 0 when all holds."""
 
+import asyncio
 import os
 import sys
 
@@ -49,6 +50,33 @@ for chunk in stream:
 assert roles == ["assistant"] and finish == "stop" and usage.total_tokens > 0
 assert text == whole.choices[0].message.content, "the joined deltas differ from the whole answer"
 
+# the asynchronous client, in Mandarin; a stream may be left before its end
+async def streamed() -> str:
+    other = openai.AsyncOpenAI(base_url=BASE_URL, api_key=os.environ["TOKEN"])
+    parts = []
+    async with other:
+        async for chunk in await other.chat.completions.create(model="zhiyin-chat", messages=[user("怎么申请退货")], stream=True):
+            parts += [chunk.choices[0].delta.content or ""]
+        left = await other.chat.completions.create(model="zhiyin-chat", messages=[user("怎么申请退货")], stream=True)
+        async for _ in left:
+            await left.close()
+            break
+    return "".join(parts)
+
+
+assert "退货" in asyncio.run(streamed())
+
+# a limit cuts the answer and says so, whole and streamed
+short = client.chat.completions.create(model="zhiyin-chat", messages=[user("how do I return something?")], max_completion_tokens=5)
+assert short.choices[0].finish_reason == "length" and short.usage.completion_tokens == 5
+ends = [
+    chunk.choices[0].finish_reason
+    for chunk in client.chat.completions.create(
+        model="zhiyin-chat", messages=[user("how do I return something?")], max_completion_tokens=5, stream=True
+    )
+]
+assert ends[-1] == "length" and not any(ends[:-1]), ends
+
 # a conversation that goes on: with `user` it lives here, without it is in the request
 key = f"client-{os.getpid()}"
 first = client.chat.completions.create(model="zhiyin-chat", user=key, messages=[user("where is my parcel")])
@@ -68,13 +96,24 @@ assert not unknown.model_extra["zhiyin"]["citations"]
 person = client.chat.completions.create(model="zhiyin-chat", messages=[user("我要转人工")])
 assert person.model_extra["zhiyin"]["handoff"]["reason"] == "asked"
 
-# refusals
-for more in ({"n": 2}, {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}):
+# refusals; a stream is refused like the rest, before it begins
+for more in ({"n": 2}, {"n": 2, "stream": True}, {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}):
     try:
         client.chat.completions.create(model="zhiyin-chat", messages=[user("hello")], **more)
         sys.exit(f"{more} was accepted")
     except openai.BadRequestError as error:
         assert error.code == "unsupported_parameter", error.code
+for messages, kind in (([], openai.BadRequestError), ([user("   ")], openai.BadRequestError), ([user("长" * 9_000)], openai.UnprocessableEntityError)):
+    try:
+        client.chat.completions.create(model="zhiyin-chat", messages=messages)
+        sys.exit("a message that cannot be answered was accepted")
+    except kind as error:
+        assert error.type == "invalid_request_error" and "长长" not in str(error), error
+try:
+    client.chat.completions.create(model="gpt-9", messages=[user("hi")], stream=True)
+    sys.exit("an unknown model was accepted")
+except openai.NotFoundError as error:
+    assert error.code == "model_not_found", error.code
 try:
     image = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
     client.chat.completions.create(model="zhiyin-chat", messages=[{"role": "user", "content": image}])

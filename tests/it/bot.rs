@@ -12,22 +12,23 @@ const SITE_KEY: &str = "site_0123456789abcdef";
 const ORIGIN: &str = "https://shop.example";
 
 /// A service with the practice backend and one web site, over a folder that outlives it.
-struct Chats {
-    base: String,
-    token: String,
-    http: reqwest::Client,
+pub struct Chats {
+    pub base: String,
+    pub token: String,
+    pub http: reqwest::Client,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<()>,
 }
 
-fn with_site(mut settings: Settings) -> Settings {
+/// Settings with the practice backend and one web site.
+pub fn with_site(mut settings: Settings) -> Settings {
     let site = format!("[chat]\nwebhook_url = \"sample\"\n[[chat.sites]]\nkey = \"{SITE_KEY}\"\norigins = [\"{ORIGIN}\"]\n");
     settings.chat = Settings::from_toml(&site).unwrap().chat;
     settings
 }
 
 impl Chats {
-    async fn start(settings: &Settings, token: Option<String>) -> Self {
+    pub async fn start(settings: &Settings, token: Option<String>) -> Self {
         let app = App::start(&home(), settings).await.unwrap();
         let base = format!("http://{}", app.address().unwrap());
         let token = token.or_else(|| app.first_token.as_ref().map(|t| t.secret.clone())).unwrap();
@@ -38,7 +39,7 @@ impl Chats {
         Self { base, token, http: reqwest::Client::new(), stop: Some(stop), served }
     }
 
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         drop(self.stop.take());
         self.served.await.unwrap();
     }
@@ -49,23 +50,23 @@ impl Chats {
         (status, response.json().await.unwrap_or(Value::Null))
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let key = ulid::Ulid::new().to_string();
         let url = format!("{}{path}", self.base);
         self.send(self.http.post(url).bearer_auth(&self.token).header("Idempotency-Key", key).json(&body)).await
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub async fn get(&self, path: &str) -> (u16, Value) {
         self.send(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await
     }
 
-    async fn open(&self, body: Value) -> (String, String) {
+    pub async fn open(&self, body: Value) -> (String, String) {
         let (status, chat) = self.post("/api/v1/chat/sessions", body).await;
         assert_eq!(status, 201, "{chat}");
         (chat["chat_id"].as_str().unwrap().to_owned(), chat["call_id"].as_str().unwrap().to_owned())
     }
 
-    async fn say(&self, chat_id: &str, id: &str, text: &str) -> (u16, Value) {
+    pub async fn say(&self, chat_id: &str, id: &str, text: &str) -> (u16, Value) {
         self.post(&format!("/api/v1/chat/sessions/{chat_id}/messages"), json!({ "text": text, "client_message_id": id })).await
     }
 }

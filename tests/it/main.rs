@@ -5,6 +5,8 @@ mod architecture;
 mod audio_socket;
 mod bad_input;
 mod bot;
+mod bot_input;
+mod bot_phone;
 mod chat;
 mod clients;
 mod crash;

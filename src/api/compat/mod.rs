@@ -81,7 +81,7 @@ pub(super) fn shaped(path: &str, problem: Problem) -> Response {
         "/v1/listen" => deepgram_problem(problem),
         "/v1/audio/transcriptions" | "/v1/realtime" | "/v1/chat/completions" => openai_problem(problem),
         path if path.starts_with("/v1/models") => openai_problem(problem),
-        "/webhooks/rest/webhook" | "/webhooks/rest/" => rasa::rasa_problem(&problem),
+        "/webhooks/rest/webhook" | "/webhooks/rest/" => super::text_surfaces::rasa::refuse(&problem),
         _ => problem.into_response(),
     }
 }

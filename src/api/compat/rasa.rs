@@ -2,32 +2,17 @@
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::chat_desk::Opening;
+use super::super::text_surfaces::rasa::refuse;
 use super::super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::Language;
-
-/// Version of our service that is told.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Rasa's error body.
-pub(super) fn rasa_problem(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = match problem.status {
-        401 => "NotAuthenticated",
-        403 => "NotAuthorized",
-        _ => "BadRequest",
-    };
-    let body =
-        json!({ "version": VERSION, "status": "failure", "reason": reason, "message": problem.detail, "code": problem.status });
-    (status, Json(body)).into_response()
-}
 
 /// Says that the channel is there.
 #[utoipa::path(get, path = "/webhooks/rest/", tag = "compatibility", responses((status = 200, description = "it is")))]
@@ -59,10 +44,10 @@ pub(in crate::api) async fn webhook(
     body: Bytes,
 ) -> Response {
     let Ok(incoming) = serde_json::from_slice::<Incoming>(&body) else {
-        return rasa_problem(&Problem::new("invalid_json", "the body is no JSON object of this channel"));
+        return refuse(&Problem::new("invalid_json", "the body is no JSON object of this channel"));
     };
     let Some(text) = incoming.message.filter(|m| !m.trim().is_empty()) else {
-        return rasa_problem(&Problem::new("invalid_query", "message is missing"));
+        return refuse(&Problem::new("invalid_query", "message is missing"));
     };
     let sender = incoming.sender.unwrap_or_else(|| "default".into());
     let messages = match said(&context, &principal, &sender, &text).await {

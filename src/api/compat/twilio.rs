@@ -1,7 +1,8 @@
 //! Twilio Media Streams: each stream becomes a call, on which assist and quality run as on any other.
 //!
 //! Two tracks, two channels: of an incoming call `inbound` is the customer and `outbound` the agent, of an outgoing one the
-//! other way round. Nothing is ever sent: the stream is one-way.
+//! other way round. Nothing is sent back, unless the start message asks for the bot (`customParameters.bot` is `on`): then
+//! every reply goes out as `{"event":"reply","streamSid":…,"reply":{…}}`, text for the telephony side to speak.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::chat_desk::Reply;
+use super::super::chat_phone::{PhoneBot, spoken};
 use super::super::{ApiContext, Problem};
 use super::count_unknown;
 use crate::access::Scope;
@@ -92,6 +95,9 @@ struct Stream {
     tracks: HashMap<String, Track>,
     notices: mpsc::UnboundedReceiver<AudioNotice>,
     dtmf: String,
+    sid: Value,
+    /// What the bot says, if it was asked for.
+    replies: Option<mpsc::UnboundedReceiver<Reply>>,
 }
 
 async fn serve(mut socket: WebSocket, context: ApiContext, signed: bool) {
@@ -120,6 +126,11 @@ async fn next(socket: &mut WebSocket, broken: &mut u32) -> Result<Value, (u16, &
     }
 }
 
+/// The next reply of the bot; none without one.
+async fn next_reply(replies: &mut Option<mpsc::UnboundedReceiver<Reply>>) -> Option<Reply> {
+    replies.as_mut()?.recv().await
+}
+
 async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16, &'static str) {
     let mut broken = 0;
     let start = tokio::time::timeout(FIRST_MESSAGES, async {
@@ -146,11 +157,18 @@ async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16,
             };
         }
     };
+    let mut replies = stream.replies.take();
     loop {
         let message = tokio::select! {
             message = next(socket, &mut broken) => message,
             // Nothing is said back; the box is only emptied.
             Some(_) = stream.notices.recv() => continue,
+            Some(reply) = next_reply(&mut replies) => {
+                let event = json!({ "event": "reply", "streamSid": stream.sid, "reply": spoken(&stream.context, &reply) });
+                // A socket that is gone is noticed by the next read.
+                let _ = socket.send(Message::Text(event.to_string().into())).await;
+                continue;
+            }
         };
         match message {
             Ok(message) => match message["event"].as_str() {
@@ -175,6 +193,7 @@ impl Stream {
     async fn open(context: ApiContext, start: &Value, signed: bool) -> Result<Self, Problem> {
         let parameters = start["customParameters"].as_object().cloned().unwrap_or_default();
         let text = |name: &str| parameters.get(name).and_then(Value::as_str).filter(|v| !v.is_empty());
+        let mut owner = "twilio".to_owned();
         if !signed {
             let token = text("token").ok_or_else(|| Problem::new("unauthenticated", "send the parameter token"))?;
             let principal = context.tokens.principal(token)?;
@@ -183,12 +202,18 @@ impl Stream {
                     return Err(Problem::scope_missing(scope));
                 }
             }
+            if text("bot") == Some("on") && !principal.may(Scope::ChatWrite) {
+                return Err(Problem::scope_missing(Scope::ChatWrite));
+            }
+            owner = principal.token_id;
         }
         if start["mediaFormat"]["encoding"].as_str().is_some_and(|e| e != "audio/x-mulaw") {
             return Err(Problem::new("invalid_audio", "mediaFormat.encoding is audio/x-mulaw"));
         }
         let outgoing = text("direction").is_some_and(|d| d.starts_with("outbound"));
-        let roles = if outgoing { [Role::Agent, Role::Customer] } else { [Role::Customer, Role::Agent] };
+        let bot = text("bot") == Some("on");
+        // Whoever is at the other end of a call of the bot is the customer.
+        let roles = if outgoing && !bot { [Role::Agent, Role::Customer] } else { [Role::Customer, Role::Agent] };
         let named = |name: &str| start["tracks"].as_array().is_some_and(|t| t.iter().any(|t| t == name));
         let tracks: Vec<(usize, &str)> = ["inbound", "outbound"]
             .into_iter()
@@ -200,7 +225,7 @@ impl Stream {
         }
         let channels: Vec<ChannelSpec> =
             tracks.iter().map(|(place, _)| ChannelSpec { channel_index: *place as u16, role: roles[*place] }).collect();
-        let known = ["queue", "agent_id", "direction", "language", "token"];
+        let known = ["queue", "agent_id", "direction", "language", "token", "bot"];
         let metadata: serde_json::Map<String, Value> = parameters
             .iter()
             .filter(|(name, _)| !known.contains(&name.as_str()))
@@ -225,9 +250,13 @@ impl Stream {
             None => context.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await?,
         };
         let (sender, notices) = mpsc::unbounded_channel();
-        let mut stream = Self { context, call, tracks: HashMap::new(), notices, dtmf: String::new() };
+        let sid = start["streamSid"].clone();
+        let mut stream = Self { context, call, tracks: HashMap::new(), notices, dtmf: String::new(), sid, replies: None };
         for ((_, name), channel) in tracks.iter().zip(channels) {
             stream.attach(name, channel, resume, sender.clone()).await?;
+        }
+        if bot {
+            stream.replies = Some(PhoneBot::join(&stream.context, &stream.call, &owner, text("flow")).await?);
         }
         Ok(stream)
     }

@@ -94,7 +94,7 @@ pub(in crate::api) async fn status(State(context): State<ApiContext>) -> Json<Va
 }
 
 /// Rasa's error body.
-pub(super) fn refuse(problem: &Problem) -> Response {
+pub(in crate::api) fn refuse(problem: &Problem) -> Response {
     let (status, reason) = match problem.status {
         401 => (StatusCode::UNAUTHORIZED, "NotAuthenticated"),
         403 => (StatusCode::FORBIDDEN, "NotAuthorized"),

@@ -17,20 +17,20 @@ use crate::conversation::Language;
 use crate::pipeline::{Backend, Bot, Talker};
 
 /// The day on which the test set plays.
-const TODAY: &str = "2026-03-10";
+pub(super) const TODAY: &str = "2026-03-10";
 /// Turns of one after-sales conversation at most.
 const TURNS_MAX: usize = 12;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
-    id: String,
-    language: Language,
-    text: String,
+pub(super) struct Question {
+    pub(super) id: String,
+    pub(super) language: Language,
+    pub(super) text: String,
     #[serde(default)]
-    context: Vec<String>,
-    relevant: Vec<String>,
-    split: String,
+    pub(super) context: Vec<String>,
+    pub(super) relevant: Vec<String>,
+    pub(super) split: String,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +59,8 @@ struct Handing {
     split: String,
 }
 
-fn lines<T: DeserializeOwned>(folder: &Path, file: &str) -> anyhow::Result<Vec<T>> {
+/// The lines of a file of the test set.
+pub(super) fn lines<T: DeserializeOwned>(folder: &Path, file: &str) -> anyhow::Result<Vec<T>> {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let parse =

@@ -1,7 +1,9 @@
 //! `zhiyin chat`: talk to the bot in the terminal, check its files, play its stories, measure it.
 
+mod grounding;
 mod measure;
 pub(crate) mod play;
+mod thresholds;
 
 use std::io::{BufRead, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,6 +53,30 @@ enum ChatCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Measure on labelled sentences how well reworded answers are checked against the passage they cite.
+    Grounding {
+        /// File of labelled sentences; those of the project by default.
+        file: Option<PathBuf>,
+        /// Which part: `dev`, `test` or `all`.
+        #[arg(long, default_value = "test")]
+        split: String,
+        /// Show every sentence on which the check is wrong.
+        #[arg(long, short)]
+        verbose: bool,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Choose when the bot is sure enough: the thresholds of `pipelines/chat.toml` that do best on the dev part of a dialogue
+    /// test set. Nothing is written.
+    Thresholds {
+        /// Folder of the dialogue test set; that of the project by default.
+        #[arg(long, value_name = "FOLDER")]
+        set: Option<PathBuf>,
+        /// Share of the answerable questions that must get an answer.
+        #[arg(long, default_value_t = 0.78)]
+        coverage: f64,
+    },
 }
 
 pub(super) async fn run(session: Session, arguments: ChatArguments) -> anyhow::Result<ExitCode> {
@@ -59,6 +85,14 @@ pub(super) async fn run(session: Session, arguments: ChatArguments) -> anyhow::R
         Some(ChatCommand::Check) => check(&session),
         Some(ChatCommand::Test { set: Some(set), split, verbose, json, .. }) => {
             measure::run(&session, &set, &split, verbose, json).await
+        }
+        Some(ChatCommand::Grounding { file, split, verbose, json }) => {
+            let file = file.unwrap_or_else(|| session.home.join("datasets/grounding/sentences.jsonl"));
+            grounding::run(&file, &split, verbose, json)
+        }
+        Some(ChatCommand::Thresholds { set, coverage }) => {
+            let set = set.unwrap_or_else(|| session.home.join("datasets/dialogue"));
+            thresholds::run(&session, &set, coverage).await
         }
         Some(ChatCommand::Test { flow, verbose, json, .. }) => {
             let played = play::stories(&session, flow.as_deref()).await?;
