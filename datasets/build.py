@@ -223,6 +223,14 @@ def compile_language(language, utterances, least_rows):
     return rows
 
 
+def line_of(row, short):
+    """A row as it is written. The many training rows are `short`: no skeleton where it is the text, no spaces."""
+    if not short:
+        return json.dumps(row, ensure_ascii=False) + "\n"
+    kept = {key: value for key, value in row.items() if key != "skeleton" or value != row["text"]}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
 def report(language, rows):
     """Counts to standard error."""
     for role in ("customer", "agent"):
@@ -253,7 +261,7 @@ def main():
         for split in SPLITS:
             path = (copies or HERE) / f"service-{language}" / f"{split}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows[split])
+            content = "".join(line_of(r, split == "train") for r in rows[split])
             if check:
                 if not path.exists() or path.read_text(encoding="utf-8") != content:
                     print(f"{path.name} of {language} is not current: run datasets/build.py", file=sys.stderr)

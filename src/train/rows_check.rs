@@ -29,7 +29,14 @@ struct Row {
     emotion: Option<String>,
     #[serde(default)]
     conduct: Vec<String>,
-    skeleton: String,
+    /// The text with its slots masked; not written where it is the text.
+    skeleton: Option<String>,
+}
+
+impl Row {
+    fn skeleton(&self) -> &str {
+        self.skeleton.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// What was found in one set.
@@ -118,7 +125,7 @@ fn count(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
     for (split, rows) in splits {
         for row in rows {
             *report.rows.entry((*split).to_owned()).or_default().entry(row.role.clone()).or_default() += 1;
-            skeletons.entry(&row.role).or_default().insert(canonical(&row.skeleton));
+            skeletons.entry(&row.role).or_default().insert(canonical(row.skeleton()));
             if !ids.insert(row.id.as_str()) {
                 report.repeated_ids.push(row.id.clone());
             }
@@ -156,7 +163,7 @@ fn find_equal(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
 
 fn find_near(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
     let Some((_, train)) = splits.iter().find(|(split, _)| *split == "train") else { return };
-    let sets: Vec<HashSet<[char; 3]>> = train.iter().map(|row| trigrams(&row.skeleton)).collect();
+    let sets: Vec<HashSet<[char; 3]>> = train.iter().map(|row| trigrams(row.skeleton())).collect();
     let mut by_trigram: HashMap<[char; 3], Vec<usize>> = HashMap::new();
     for (place, set) in sets.iter().enumerate() {
         set.iter().for_each(|t| by_trigram.entry(*t).or_default().push(place));
@@ -164,11 +171,11 @@ fn find_near(splits: &[(&str, Vec<Row>)], report: &mut RowsReport) {
     let mut seen: HashSet<[char; 3]> = HashSet::new();
     for (split, rows) in splits.iter().filter(|(split, _)| *split != "train") {
         for row in rows {
-            let own = trigrams(&row.skeleton);
+            let own = trigrams(row.skeleton());
             if *split == "test" {
                 seen.extend(&own);
             }
-            if row.skeleton.chars().count() < NEAR_LEAST_CHARS {
+            if row.skeleton().chars().count() < NEAR_LEAST_CHARS {
                 continue;
             }
             let mut common: HashMap<usize, usize> = HashMap::new();

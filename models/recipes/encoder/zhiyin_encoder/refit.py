@@ -19,9 +19,9 @@ from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 
 from . import corpora, labels, own
-from .bag import Bag
+from .bag import Bag, section
 from .examples import Example, collate, description_examples, own_examples, public_examples, punctuation_examples
-from .finetune import add_margins
+from .finetune import TRUST, add_margins
 from .model import Encoder
 from .predict import language_of
 from .settings import Shape, arguments, seeded
@@ -120,9 +120,18 @@ def refit_sentence_heads(model: Encoder, train: list[Example], dev: list[Example
 
             def score(head: torch.nn.Linear) -> float:
                 return -float(F.binary_cross_entropy_with_logits(head(y[tests]), truth, pos_weight=positive))
-        with torch.no_grad():
-            model.sentence_heads[name].requires_grad_(True)
         fit(model.sentence_heads[name], x[rows], loss_of, score, EPOCHS[name], name, width)
+
+
+def follow_the_bag(model: Encoder, bag: Bag) -> None:
+    """The intent head's part on the margins becomes the bag's own verdict again: what training makes of it fits the training
+    situations better and new ones worse (dev 0.68 -> 0.70, mean of the languages)."""
+    place, width = section("intent"), model.pool_first.out_features
+    with torch.no_grad():
+        head = model.sentence_heads["intent"]
+        head.weight[:, width:] = 0
+        head.weight[:, width + place.start : width + place.stop] = torch.eye(place.stop - place.start) * TRUST["intent"]
+        head.bias.copy_(torch.from_numpy(bag.intercept[place]) * TRUST["intent"])
 
 
 def refit_token_heads(model: Encoder, parts: dict[str, list], dev_parts: dict[str, list]) -> None:
@@ -172,6 +181,7 @@ def main() -> None:
     x = torch.cat([vectors, torch.from_numpy(np.stack([e.margins for e in train]))], 1)
     y = torch.cat([dev_vectors, torch.from_numpy(bag.margins([e.text for e in dev], shape))], 1)
     refit_sentence_heads(model, train, dev, x, y)
+    follow_the_bag(model, bag)
 
     chinese = [r.text for r in corpora.cped(options.public)] + corpora.crosswoz(options.public)
     english = [r.text for r in corpora.goemotions(options.public)]
