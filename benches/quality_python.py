@@ -108,9 +108,14 @@ class Condition:
             found = [i for i in found if turns[i]["start_ms"] < self.first_ms]
         if self.sentences:
             a, b = self.sentences
+            same_sign = (a < 0) == (b < 0)
             n = len(found)
-            a, b = (a if a > 0 else n + 1 + a), (b if b > 0 else n + 1 + b)
-            found = found[max(min(a, b) - 1, 0):max(a, b)]
+            low, high = (p if p >= 0 else n + 1 + p for p in (a, b))
+            if same_sign and low > high:
+                low, high = high, low
+            found = found[max(low - 1, 0):max(high, 0)]
+            if at is not None and 0 in (a, b) and (not self.roles or turns[at]["role"] in self.roles):
+                found = sorted(found + [at])
         return found
 
     def test(self, turns, i):
@@ -132,7 +137,7 @@ class Condition:
         return out if len(out) >= need else []
 
 
-def pattern(text):
+def pattern(text, sensitive=False):
     """A pattern of Rust's regex for Python's re: classes of Unicode properties are written out."""
     out, inside = "", False
     at = 0
@@ -148,7 +153,7 @@ def pattern(text):
             inside = text[at] == "[" or (inside and text[at] != "]")
         out += text[at:at + step]
         at += step
-    return re.compile(out, re.I)
+    return re.compile(out, 0 if sensitive else re.I)
 
 
 def operator(kind, table, lists):
@@ -161,8 +166,9 @@ def operator(kind, table, lists):
             return lambda turns, i: not any(w in turns[i]["folded"] for w in words)
         return lambda turns, i: sum(w in turns[i]["folded"] for w in words) >= least
     if kind == "regex":
-        match = pattern(table["match"])
-        other = pattern(table["except"]) if "except" in table else None
+        sensitive = table.get("case_sensitive", False)
+        match = pattern(table["match"], sensitive)
+        other = pattern(table["except"], sensitive) if "except" in table else None
         return lambda turns, i: bool(match.search(turns[i]["text"])) and not (other and other.search(turns[i]["text"]))
     if kind == "silence":
         over = table["gap_ms"].get("gt", table["gap_ms"].get("ge", 0))

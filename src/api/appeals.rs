@@ -9,12 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::reviews::{audit_write, next_revision, standing, visible_score};
 use super::strict::{Query, Strict};
+use super::trust::{automatic_rules, hits_of, mode_changes};
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
 use crate::event::now_rfc3339;
-use crate::quality::ManualAnswers;
-use crate::quality::review::{Judged, Judgement};
-use crate::store::{AppealRow, JudgementRow, QualityWrite, Write};
+use crate::quality::review::{Judged, Judgement, Standing};
+use crate::quality::{ManualAnswers, Scorecard};
+use crate::store::{AppealRow, JudgementRow, QualityWrite, ScoreRow, Write};
 
 /// Days after the review within which an appeal is taken.
 const APPEAL_DAYS: i64 = 7;
@@ -61,7 +62,8 @@ pub(super) struct NewAppeal {
     reason: String,
 }
 
-/// The agent says that hits are wrong: within seven days of the review, once a hit, with a reason.
+/// The agent says that hits are wrong: within seven days of the review (of the scorecard, for hits that need none), once a
+/// hit, with a reason.
 #[utoipa::path(post, path = "/api/v1/quality/scores/{score_id}/appeals", tag = "quality", params(("score_id" = String, Path)),
     request_body = NewAppeal, responses((status = 201, body = Appeal), (status = 409, body = Problem)))]
 pub(super) async fn create(
@@ -79,13 +81,7 @@ pub(super) async fn create(
     if request.reason.trim().is_empty() {
         return Err(Problem::invalid("/reason", "say why the hits are wrong"));
     }
-    let judged = context.store().judgements_of_score(&score_id).await?;
-    let reviewed = judged.iter().rfind(|j| j.stage == "review").map(|j| j.at.clone());
-    let reviewed = reviewed.ok_or_else(|| Problem::new("state_conflict", "this scorecard was not reviewed yet"))?;
-    let until = chrono::DateTime::parse_from_rfc3339(&reviewed).map(|t| t + chrono::Duration::days(APPEAL_DAYS));
-    if until.is_ok_and(|until| until < chrono::Utc::now()) {
-        return Err(Problem::new("state_conflict", format!("the {APPEAL_DAYS} days for appeals are over")));
-    }
+    in_time(&context, &machine, &row, &request.items).await?;
     let earlier = context.store().appeals(Some(&score_id), None).await?;
     let mut items = Vec::new();
     for (n, hit) in request.items.iter().enumerate() {
@@ -115,6 +111,28 @@ pub(super) async fn create(
     let audit = audit_write(&principal, "quality.appeal", &score_id, appeal.appeal_id.clone());
     context.store().write(vec![appeal_write(&appeal), audit]).await?;
     Ok((StatusCode::CREATED, Json(appeal)))
+}
+
+/// Refuses appeals of what is not final yet, or has been for too long: the days count from the review, and for hits of
+/// rules in automatic mode, which nobody reviews, from the scorecard.
+async fn in_time(context: &ApiContext, machine: &Scorecard, row: &ScoreRow, items: &[AppealedHit]) -> Result<(), Problem> {
+    let judged = context.store().judgements_of_score(&row.score_id).await?;
+    let since = match judged.iter().rfind(|j| j.stage == "review") {
+        Some(review) => review.at.clone(),
+        None => {
+            let hits = hits_of(context, machine, &automatic_rules(context).await?).await?;
+            let automatic = |id: &str| hits.iter().any(|h| h.hit_id == id && h.standing == Standing::Automatic);
+            if !items.iter().all(|i| automatic(&i.hit_id)) {
+                return Err(Problem::new("state_conflict", "this scorecard was not reviewed yet"));
+            }
+            row.created_at.clone()
+        }
+    };
+    let until = chrono::DateTime::parse_from_rfc3339(&since).map(|t| t + chrono::Duration::days(APPEAL_DAYS));
+    if until.is_ok_and(|until| until < chrono::Utc::now()) {
+        return Err(Problem::new("state_conflict", format!("the {APPEAL_DAYS} days for appeals are over")));
+    }
+    Ok(())
 }
 
 fn appeal_write(appeal: &Appeal) -> Write {
@@ -214,11 +232,11 @@ pub(super) async fn decide(
             "an appeal is decided by somebody who neither made it nor judged its hits before",
         ));
     }
-    let mut judgements = standing(&context, &appeal.score_id).await?;
+    let mut judgements = standing(context.store(), &appeal.score_id).await?;
     let earlier = context.store().appeals(Some(&appeal.score_id), None).await?;
     let second = appeal.items.iter().any(|i| earlier.iter().any(|a| a.appeal_id != appeal_id && a.body.contains(&i.hit_id)));
     let closed = request.r#final || second;
-    let mut writes = Vec::new();
+    let mut rows = Vec::new();
     for item in &mut appeal.items {
         let decided = request.items.iter().find(|d| d.hit_id == item.hit_id);
         let decided = decided.ok_or_else(|| Problem::invalid("/items", format!("decide hit {} too", item.hit_id)))?;
@@ -229,7 +247,7 @@ pub(super) async fn decide(
         let judgement = Judgement { rule_id: item.rule_id.clone(), hit_id: item.hit_id.clone(), turn: None, verdict };
         judgements.push(judgement);
         let rule = machine.results.iter().find(|r| r.result.rule == item.rule_id);
-        writes.push(Write::Quality(QualityWrite::Judgement(JudgementRow {
+        rows.push(JudgementRow {
             score_id: appeal.score_id.clone(),
             call_id: machine.call_id.clone(),
             rule_id: item.rule_id.clone(),
@@ -240,8 +258,10 @@ pub(super) async fn decide(
             author: principal.token_id.clone(),
             at: now_rfc3339(),
             body: json!({ "comment": decided.comment }).to_string(),
-        })));
+        });
     }
+    let mut writes = mode_changes(&context, &principal, &rows).await?;
+    writes.extend(rows.into_iter().map(|row| Write::Quality(QualityWrite::Judgement(row))));
     appeal.state = if closed { "closed" } else { "decided" }.to_owned();
     appeal.decided_by.push(principal.token_id.clone());
     let (card, more) = next_revision(&context, &principal, &machine, &score, &judgements, &ManualAnswers::new()).await?;

@@ -1,4 +1,4 @@
-//! How good a rule is by what people said of it, and whether people agree among themselves.
+//! Whether people agree among themselves: several answer the same questions, and none sees another's answers.
 
 use std::collections::BTreeMap;
 
@@ -9,50 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::reviews::{audit_write, candidates, visible_score};
+use super::assignments::candidates;
+use super::reviews::{audit_write, visible_score};
 use super::strict::Strict;
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
 use crate::event::now_rfc3339;
-use crate::quality::agreement::{mean_kappa, recall};
-use crate::quality::review::{Choice, TrustRule, choose, drifted, precision, trusted};
-use crate::store::{AssignmentRow, JudgementRow, QualityWrite, Write};
-
-/// Precision, recall and trust of a rule: of its present version where versions are known.
-#[utoipa::path(get, path = "/api/v1/quality/rules/{rule_id}/accuracy", tag = "quality", params(("rule_id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub(super) async fn accuracy(State(context): State<ApiContext>, Path(rule_id): Path<String>) -> Result<Json<Value>, Problem> {
-    let rules = context.hub.stages().rules();
-    let rule = rules.rule(&rule_id).ok_or_else(|| Problem::not_found("rule"))?;
-    let version = rule.version.and_then(|v| i64::try_from(v).ok());
-    let judgements = context.store().judgements_of_rule(&rule_id).await?;
-    let own: Vec<&JudgementRow> = judgements.iter().filter(|j| j.rule_version == version).collect();
-    let of_hits = |j: &&&JudgementRow| matches!(j.verdict.as_str(), "true_hit" | "false_hit");
-    let history: Vec<(String, bool)> = own.iter().filter(of_hits).map(|j| (j.hit_id.clone(), j.verdict == "true_hit")).collect();
-    let states = context.store().rule_states(&rule_id).await?;
-    let count = |state: &str| states.iter().filter(|s| s.1 == version && s.2 == state).map(|s| s.3).sum::<u64>();
-    let (hits, misses) = (count("hit"), count("miss"));
-    let missed = own.iter().filter(|j| j.verdict == "missed").count() as u64;
-    let sampled = missed + own.iter().filter(|j| j.verdict == "true_miss").count() as u64;
-    let measured = precision(&history);
-    let trust = trusted(history.iter().map(|(h, t)| (h.as_str(), *t)), TrustRule::default());
-    let mut days: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for (day, _, state, n) in states.iter().filter(|s| s.1 == version && matches!(s.2.as_str(), "hit" | "miss")) {
-        let entry = days.entry(day.as_str()).or_default();
-        entry.0 += if state == "hit" { *n } else { 0 };
-        entry.1 += n;
-    }
-    let drift = drifted(&days.into_values().collect::<Vec<_>>());
-    let review = serde_json::to_value(rule.review).unwrap_or_default();
-    Ok(Json(json!({
-        "rule_id": rule_id, "version": version, "hits": hits, "misses": misses,
-        "n": measured.map_or(0, |m| m.n), "precision": measured,
-        "recall": measured.and_then(|p| recall(hits, p, misses, missed, sampled)),
-        "recall_sample": sampled, "drift": drift, "review": review,
-        // A drifting rule goes back to people whatever it has earned.
-        "trusted": trust && !drift,
-    })))
-}
+use crate::quality::agreement::mean_kappa;
+use crate::quality::review::{Choice, choose};
+use crate::store::{AssignmentRow, QualityWrite, Write};
 
 /// A calibration to be held.
 #[derive(Deserialize, ToSchema)]
@@ -78,7 +43,7 @@ pub(super) struct Calibration {
     created_at: String,
     by: String,
     reviewers: Vec<String>,
-    rules: Vec<String>,
+    pub(super) rules: Vec<String>,
     score_ids: Vec<String>,
 }
 
@@ -150,7 +115,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(calibration)))
 }
 
-async fn calibration(context: &ApiContext, id: &str) -> Result<Calibration, Problem> {
+pub(super) async fn calibration(context: &ApiContext, id: &str) -> Result<Calibration, Problem> {
     let body = context.store().calibration(id).await?.ok_or_else(|| Problem::not_found("calibration"))?;
     serde_json::from_str(&body).map_err(|_| Problem::new("internal", "the calibration cannot be read"))
 }
@@ -189,7 +154,8 @@ pub(super) async fn answer(
     }
     let body = json!({ "answers": request.answers }).to_string();
     let done = AssignmentRow { state: "reviewed".into(), body, ..row.clone() };
-    context.store().write(vec![Write::Quality(QualityWrite::Assignment(done))]).await?;
+    let audit = audit_write(&principal, "quality.calibration.answer", &calibration_id, request.score_id);
+    context.store().write(vec![Write::Quality(QualityWrite::Assignment(done)), audit]).await?;
     let left = mine.iter().filter(|a| a.state != "reviewed").count().saturating_sub(1);
     Ok(Json(json!({ "left": left })))
 }

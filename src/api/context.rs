@@ -51,6 +51,8 @@ pub struct ApiContext {
     pub shelf: KnowledgeShelf,
     /// Long work.
     pub jobs: JobDesk,
+    /// Rules whose hits became more or fewer than they were.
+    pub drift: Arc<super::DriftBook>,
     /// The chat bot.
     pub chat: Arc<super::ChatDesk>,
     /// Plays a sample call and gives its call id.

@@ -15,6 +15,7 @@
 mod admin;
 mod alerts;
 mod appeals;
+mod assignments;
 mod audio;
 mod audio_frames;
 mod calibrations;
@@ -55,6 +56,7 @@ mod shelf_learning;
 mod strict;
 mod suggestions;
 mod text_surfaces;
+mod trust;
 mod understand;
 mod web;
 
@@ -73,6 +75,7 @@ pub use routes::{ROUTES, Route};
 pub use rule_book::put_in_force;
 pub use shelf::{KnowledgeShelf, ShelfError};
 pub use shelf_learning::{gap_row, new_gap_id};
+pub use trust::DriftBook;
 
 #[cfg(test)]
 mod job_tests;

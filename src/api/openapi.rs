@@ -13,7 +13,7 @@ use super::{
     admin, alerts, audio, calls, chat, chat_handover, chat_messages, compat, events, health, jobs, knowledge, models, quality,
     quality_work, suggestions, understand, web,
 };
-use super::{appeals, calibrations, reviews, rule_versions};
+use super::{appeals, assignments, calibrations, reviews, rule_versions, trust};
 use super::{knowledge_import, knowledge_learning};
 use crate::event::Event;
 
@@ -37,8 +37,8 @@ use crate::event::Event;
         quality::rules, quality::check, quality::score, quality::scores, quality::get,
         rule_versions::create_rule, rule_versions::put_rule, rule_versions::rule_versions, rule_versions::publish_rule,
         rule_versions::schemes, rule_versions::create_scheme, rule_versions::publish_scheme,
-        calibrations::accuracy, calibrations::create, calibrations::get, calibrations::answer,
-        reviews::assign, reviews::list, reviews::review, appeals::create, appeals::list, appeals::decide,
+        trust::accuracy, trust::hits, calibrations::create, calibrations::get, calibrations::answer,
+        assignments::assign, assignments::list, reviews::review, appeals::create, appeals::list, appeals::decide,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
         jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
         web::samples, web::play,

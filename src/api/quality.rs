@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::quality_jobs::score_row;
 use super::strict::{Query, Strict};
+use super::trust::not_blind;
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{CallId, Conversation, IdKind, new_id};
@@ -178,9 +179,9 @@ pub(super) async fn sees(context: &ApiContext, principal: &Principal, row: &Scor
         || principal.row_filter.admits(row.queue.as_deref(), None, row.agent_id.as_deref())
 }
 
-/// A whole scorecard with its evidence.
+/// A whole scorecard with its evidence; not for who is still to answer it blind.
 #[utoipa::path(get, path = "/api/v1/quality/scores/{score_id}", tag = "quality", params(("score_id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+    responses((status = 200, body = Object), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn get(
     State(context): State<ApiContext>,
     Extension(principal): Extension<Principal>,
@@ -190,5 +191,6 @@ pub(super) async fn get(
     if !sees(&context, &principal, &row).await {
         return Err(Problem::new("outside_row_filter", "the token's row filter excludes this scorecard"));
     }
+    not_blind(&context, &principal, &row).await?;
     Ok((StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/json")], row.body).into_response())
 }

@@ -10,11 +10,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::job_desk::{ItemEffect, JobKind};
+use super::reviews::standing;
 use crate::access::{RowFilter, Scope};
 use crate::conversation::{Conversation, IdKind, new_id};
 use crate::event::now_rfc3339;
 use crate::pipeline::{Stages, annotate, head_of, overlay, spoken_in};
 use crate::quality::diff::{Case, DiffBuilder};
+use crate::quality::review::revise;
 use crate::quality::{Rule, RuleSet, Scheme, Scorecard, score};
 use crate::store::{CallChoice, JobRow, QualityWrite, ScoreFilter, ScoreRow, Store, Write};
 
@@ -191,7 +193,22 @@ impl QualityScoring {
                 let history =
                     QualityWrite::History(old.score_id.clone(), before.revision, now_rfc3339(), job.owner.clone(), old.body);
                 writes.push(Write::Quality(history));
-                ScoreRow { created_at: old.created_at, ..score_row(&next, &conversation) }
+                let judged = standing(&self.0.store, &old.score_id).await.map_err(|e| e.to_string())?;
+                let row = ScoreRow { created_at: old.created_at, ..score_row(&next, &conversation) };
+                if judged.is_empty() && before.manual.is_empty() {
+                    row
+                } else {
+                    // What people said of its hits and answered holds for the new rules too.
+                    let revised = revise(&next, next.revision + 1, &sides.new_rules, &sides.new_scheme, &judged, &before.manual);
+                    writes.push(Write::Quality(QualityWrite::History(
+                        old.score_id,
+                        next.revision,
+                        now_rfc3339(),
+                        job.owner.clone(),
+                        row.body.clone(),
+                    )));
+                    ScoreRow { total: revised.total, body: serde_json::to_string(&revised).unwrap_or_default(), ..row }
+                }
             }
         };
         writes.push(Write::Score(row));

@@ -1,101 +1,24 @@
-//! Who looks at which scorecard, and what people say of its hits.
+//! What people say of the hits of a scorecard, and the revision that comes of it.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::quality::sees;
-use super::quality_jobs::scored;
-use super::strict::{Query, Strict};
+use super::strict::Strict;
+use super::trust::mode_changes;
 use super::{ApiContext, Problem};
-use crate::access::{Principal, Scope};
+use crate::access::Principal;
 use crate::conversation::{IdKind, new_id};
 use crate::event::now_rfc3339;
-use crate::quality::review::{Candidate, Choice, Judged, Judgement, choose, missed_hit_id, revise};
+use crate::quality::review::{Judged, Judgement, missed_hit_id, revise};
 use crate::quality::{ManualAnswers, RuleState, Scorecard};
-use crate::store::{AssignmentRow, AuditEntry, JudgementRow, QualityWrite, ScoreFilter, ScoreRow, Write};
-
-/// Scorecards that a choice looks at.
-const CANDIDATES: u32 = 10_000;
-/// Scorecards that one request assigns.
-const SIZE_MAX: usize = 1_000;
-
-/// How scorecards are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum By {
-    /// At random.
-    Random,
-    /// The riskiest first: fatal items, serious hits, low totals.
-    Risk,
-    /// Hits of one rule, at random.
-    Rule,
-    /// Those named.
-    List,
-}
-
-/// Which scorecards are assigned to whom.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewAssignments {
-    by: By,
-    /// Token ids; scorecards are dealt out in turn.
-    assignees: Vec<String>,
-    /// For `by: rule`.
-    rule_id: Option<String>,
-    /// For `by: list`.
-    #[serde(default)]
-    score_ids: Vec<String>,
-    scheme_id: Option<String>,
-    agent_id: Option<String>,
-    queue: Option<String>,
-    /// Scored at or after, RFC 3339.
-    from: Option<String>,
-    /// Scored before, RFC 3339.
-    to: Option<String>,
-    /// How many …
-    size: Option<usize>,
-    /// … or which share of those that fit, above 0 and up to 1.
-    share: Option<f64>,
-    /// The same seed chooses the same ones; the day by default.
-    seed: Option<String>,
-    /// The reviewer does not see what the machine says.
-    #[serde(default)]
-    blind: bool,
-}
-
-/// An assignment.
-#[derive(Serialize, ToSchema)]
-pub(super) struct AssignmentView {
-    assignment_id: String,
-    score_id: String,
-    assignee: String,
-    /// `assigned` or `reviewed`.
-    state: String,
-    blind: bool,
-    created_at: String,
-    /// Which choice led to it.
-    by: Option<String>,
-    /// The scorecard; absent where the machine's answers are hidden.
-    #[schema(value_type = Option<Object>)]
-    score: Option<Value>,
-    /// The conversation to look at.
-    call_id: Option<String>,
-    /// The rules to be answered.
-    rules: Vec<String>,
-}
-
-/// A list of assignments.
-#[derive(Serialize, ToSchema)]
-pub(super) struct AssignmentPage {
-    items: Vec<AssignmentView>,
-    next_cursor: Option<String>,
-}
+use crate::store::{AssignmentRow, AuditEntry, JudgementRow, QualityWrite, ScoreRow, Store, StoreError, Write};
 
 pub(super) fn audit_write(principal: &Principal, action: &str, object: &str, detail: String) -> Write {
     Write::Audit(AuditEntry {
@@ -105,138 +28,6 @@ pub(super) fn audit_write(principal: &Principal, action: &str, object: &str, det
         object: object.to_owned(),
         detail,
     })
-}
-
-/// The scorecards that a choice gives.
-async fn chosen(context: &ApiContext, principal: &Principal, request: &NewAssignments) -> Result<Vec<String>, Problem> {
-    if request.by == By::List {
-        return Ok(request.score_ids.clone());
-    }
-    if request.by == By::Rule && request.rule_id.is_none() {
-        return Err(Problem::invalid("/rule_id", "name the rule whose hits are reviewed"));
-    }
-    let filter = ScoreFilter {
-        scheme_id: request.scheme_id.clone(),
-        agent_id: request.agent_id.clone(),
-        queue: request.queue.clone(),
-        from: request.from.clone(),
-        to: request.to.clone(),
-        rule_id: request.rule_id.clone().filter(|_| request.by == By::Rule),
-        reviewed: Some(false),
-        limit: CANDIDATES,
-        ..ScoreFilter::default()
-    };
-    let rows = context.store().scores_where(&filter).await?;
-    let mut candidates = Vec::new();
-    for row in &rows {
-        if sees(context, principal, row).await
-            && let Ok(card) = serde_json::from_str::<Scorecard>(&row.body)
-        {
-            candidates.push(Candidate::of(&card));
-        }
-    }
-    let size = match (request.size, request.share) {
-        (Some(size), None) => size,
-        (None, Some(share)) if share > 0.0 && share <= 1.0 => (candidates.len() as f64 * share).ceil() as usize,
-        _ => return Err(Problem::invalid("/size", "give either size or share (above 0 and up to 1)")),
-    };
-    let seed = request.seed.clone().unwrap_or_else(|| now_rfc3339()[..10].to_owned());
-    let choice = if request.by == By::Risk { Choice::Risk } else { Choice::Random { seed: &seed } };
-    Ok(choose(candidates, choice, size))
-}
-
-/// Assigns scorecards to reviewers: at random, by risk, by rule, or those named.
-#[utoipa::path(post, path = "/api/v1/quality/assignments", tag = "quality", request_body = NewAssignments,
-    responses((status = 201, body = AssignmentPage), (status = 422, body = Problem)))]
-pub(super) async fn assign(
-    State(context): State<ApiContext>,
-    Extension(principal): Extension<Principal>,
-    Strict(request): Strict<NewAssignments>,
-) -> Result<(StatusCode, Json<AssignmentPage>), Problem> {
-    if request.assignees.is_empty() {
-        return Err(Problem::invalid("/assignees", "name at least one reviewer by token id"));
-    }
-    for assignee in &request.assignees {
-        let known = context.tokens.all().into_iter().find(|t| t.token_id == *assignee && t.revoked_at.is_none());
-        if !known.is_some_and(|t| t.scopes.contains(&Scope::QualityReview)) {
-            return Err(Problem::invalid("/assignees", format!("{assignee} is no token in force with the scope quality:review")));
-        }
-    }
-    let score_ids = chosen(&context, &principal, &request).await?;
-    if score_ids.len() > SIZE_MAX {
-        return Err(Problem::new("too_many_items", format!("at most {SIZE_MAX} scorecards are assigned at once")));
-    }
-    let (mut rows, mut writes) = (Vec::new(), Vec::new());
-    for (n, score_id) in score_ids.iter().enumerate() {
-        visible_score(&context, &principal, score_id).await?;
-        let row = AssignmentRow {
-            assignment_id: format!("asg_{}", ulid::Ulid::new()),
-            score_id: score_id.clone(),
-            assignee: request.assignees[n % request.assignees.len()].clone(),
-            state: "assigned".into(),
-            blind: request.blind,
-            calibration: None,
-            created_at: now_rfc3339(),
-            body: json!({ "by": request.by, "rule_id": request.rule_id, "assigned_by": principal.token_id }).to_string(),
-        };
-        writes.push(Write::Quality(QualityWrite::Assignment(row.clone())));
-        rows.push(row);
-    }
-    writes.push(audit_write(&principal, "quality.assign", &format!("{} scorecards", rows.len()), String::new()));
-    context.store().write(writes).await?;
-    let mut items = Vec::new();
-    for row in rows {
-        items.push(assignment_view(&context, row).await?);
-    }
-    Ok((StatusCode::CREATED, Json(AssignmentPage { items, next_cursor: None })))
-}
-
-async fn assignment_view(context: &ApiContext, row: AssignmentRow) -> Result<AssignmentView, Problem> {
-    let score = context.store().score(&row.score_id).await?;
-    let card: Option<Scorecard> = score.as_ref().and_then(|s| serde_json::from_str(&s.body).ok());
-    let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
-    let only = body["rule_id"].as_str().map(str::to_owned);
-    let rules = card.iter().flat_map(|c| &c.results).map(|r| r.result.rule.clone());
-    let rules = rules.filter(|id| only.as_ref().is_none_or(|o| o == id)).collect();
-    let hidden = row.blind && row.state != "reviewed";
-    Ok(AssignmentView {
-        call_id: card.as_ref().map(|c| c.call_id.clone()),
-        rules,
-        score: card.filter(|_| !hidden).and_then(|c| serde_json::to_value(c).ok()),
-        by: body["by"].as_str().map(str::to_owned),
-        assignment_id: row.assignment_id,
-        score_id: row.score_id,
-        assignee: row.assignee,
-        state: row.state,
-        blind: row.blind,
-        created_at: row.created_at,
-    })
-}
-
-/// Which assignments.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReviewQuery {
-    /// A token id, or `me`.
-    assignee: Option<String>,
-    /// `assigned` or `reviewed`.
-    state: Option<String>,
-}
-
-/// Assignments, newest first.
-#[utoipa::path(get, path = "/api/v1/quality/reviews", tag = "quality", params(ReviewQuery), responses((status = 200, body = AssignmentPage)))]
-pub(super) async fn list(
-    State(context): State<ApiContext>,
-    Extension(principal): Extension<Principal>,
-    Query(query): Query<ReviewQuery>,
-) -> Result<Json<AssignmentPage>, Problem> {
-    let assignee = query.assignee.map(|a| if a == "me" { principal.token_id.clone() } else { a });
-    let rows = context.store().assignments(assignee.as_deref(), query.state.as_deref(), None, None).await?;
-    let mut items = Vec::new();
-    for row in rows.into_iter().filter(|r| r.calibration.is_none()).take(200) {
-        items.push(assignment_view(&context, row).await?);
-    }
-    Ok(Json(AssignmentPage { items, next_cursor: None }))
 }
 
 /// A judgement of a hit, or of a rule on the conversation.
@@ -268,6 +59,22 @@ pub(super) struct NewReview {
     submit: bool,
 }
 
+/// The newest revision of a scorecard that the machine made.
+pub(super) async fn machine_card(store: &Store, row: &ScoreRow) -> Result<Scorecard, Problem> {
+    let read = |body: &str| {
+        serde_json::from_str::<Scorecard>(body).map_err(|_| Problem::new("internal", "the scorecard cannot be read"))
+    };
+    let present = read(&row.body)?;
+    let Some(machine) = present.revises else { return Ok(present) };
+    for body in store.score_history(&row.score_id).await? {
+        let card = read(&body)?;
+        if card.revision == machine {
+            return Ok(card);
+        }
+    }
+    Err(Problem::new("internal", "the machine's own revision of this scorecard is gone"))
+}
+
 /// The scorecard as the machine made it, and the row as it stands.
 pub(super) async fn visible_score(
     context: &ApiContext,
@@ -278,16 +85,13 @@ pub(super) async fn visible_score(
     if !sees(context, principal, &row).await {
         return Err(Problem::new("outside_row_filter", "the token's row filter excludes this scorecard"));
     }
-    let first = context.store().score_history(score_id).await?.into_iter().next();
-    let body = first.as_ref().unwrap_or(&row.body);
-    let card = serde_json::from_str(body).map_err(|_| Problem::new("internal", "the scorecard cannot be read"))?;
-    Ok((card, row))
+    Ok((machine_card(context.store(), &row).await?, row))
 }
 
 /// What the judgements of a scorecard come to: the newest of each hit.
-pub(super) async fn standing(context: &ApiContext, score_id: &str) -> Result<Vec<Judgement>, Problem> {
+pub(super) async fn standing(store: &Store, score_id: &str) -> Result<Vec<Judgement>, StoreError> {
     let mut newest: BTreeMap<(String, String, Option<usize>), Judgement> = BTreeMap::new();
-    for row in context.store().judgements_of_score(score_id).await? {
+    for row in store.judgements_of_score(score_id).await? {
         let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
         let turn = body["turn"].as_u64().and_then(|t| usize::try_from(t).ok());
         let Some(verdict) = Judged::of(&row.verdict) else { continue };
@@ -312,7 +116,9 @@ pub(super) async fn next_revision(
     })?;
     let present: Scorecard =
         serde_json::from_str(&row.body).map_err(|_| Problem::new("internal", "the scorecard cannot be read"))?;
-    let card = revise(machine, present.revision + 1, &stages.rules(), &scheme, judgements, manual);
+    let mut answers = present.manual.clone();
+    answers.extend(manual.clone());
+    let card = revise(machine, present.revision + 1, &stages.rules(), &scheme, judgements, &answers);
     let history = QualityWrite::History(
         row.score_id.clone(),
         present.revision,
@@ -339,7 +145,7 @@ pub(super) async fn review(
     if !appealed.is_empty() {
         return Err(Problem::new("state_conflict", "there is an appeal; its decision is the next word"));
     }
-    let mut judgements = standing(&context, &score_id).await?;
+    let mut judgements = standing(context.store(), &score_id).await?;
     let mut rows = Vec::new();
     for (n, item) in request.items.iter().enumerate() {
         let (judgement, stored) =
@@ -361,6 +167,7 @@ pub(super) async fn review(
     }
     let (card, more) = next_revision(&context, &principal, &machine, &row, &judgements, &request.manual).await?;
     writes.extend(more);
+    writes.extend(mode_changes(&context, &principal, &rows).await?);
     writes.extend(rows.into_iter().map(|r| Write::Quality(QualityWrite::Judgement(r))));
     let review_id = new_id(IdKind::Review);
     writes.push(audit_write(&principal, "quality.review", &score_id, format!("{review_id}: {} judgements", request.items.len())));
@@ -375,7 +182,11 @@ pub(super) async fn review(
 fn judged(machine: &Scorecard, item: &ReviewItem, principal: &Principal) -> Result<(Judgement, JudgementRow), String> {
     let rule = machine.results.iter().find(|r| r.result.rule == item.rule_id);
     let rule = rule.ok_or_else(|| format!("rule {} is no part of this scorecard", item.rule_id))?;
-    let hit_id = match item.verdict {
+    // Who answers blind names the sentence; if the machine found it too, that is a judgement of its hit.
+    let found = rule.result.hits.iter().find(|h| item.verdict == Judged::Missed && h.turn == item.turn);
+    let verdict = if found.is_some() { Judged::TrueHit } else { item.verdict };
+    let hit_id = match verdict {
+        Judged::TrueHit if found.is_some() => found.map(|h| h.hit_id.clone()).unwrap_or_default(),
         Judged::TrueHit | Judged::FalseHit => {
             let hit_id = item.hit_id.clone().ok_or("name the hit by hit_id")?;
             if !rule.result.hits.iter().any(|h| h.hit_id == hit_id) {
@@ -387,14 +198,14 @@ fn judged(machine: &Scorecard, item: &ReviewItem, principal: &Principal) -> Resu
         Judged::TrueMiss if rule.result.state == RuleState::Hit => return Err("this rule hits; judge its hits".into()),
         Judged::TrueMiss | Judged::NotApplicable => String::new(),
     };
-    let judgement = Judgement { rule_id: item.rule_id.clone(), hit_id: hit_id.clone(), turn: item.turn, verdict: item.verdict };
+    let judgement = Judgement { rule_id: item.rule_id.clone(), hit_id: hit_id.clone(), turn: item.turn, verdict };
     let row = JudgementRow {
         score_id: machine.score_id.clone(),
         call_id: machine.call_id.clone(),
         rule_id: item.rule_id.clone(),
         rule_version: rule.result.version.and_then(|v| i64::try_from(v).ok()),
         hit_id,
-        verdict: item.verdict.name().to_owned(),
+        verdict: verdict.name().to_owned(),
         stage: "review".into(),
         author: principal.token_id.clone(),
         at: now_rfc3339(),
@@ -421,10 +232,4 @@ fn true_misses(machine: &Scorecard, judgements: &[Judgement], principal: &Princi
             body: "{}".into(),
         })
         .collect()
-}
-
-/// Scorecards that fit, for calibrations.
-pub(super) async fn candidates(context: &ApiContext, scheme_id: Option<String>) -> Result<Vec<Candidate>, Problem> {
-    let filter = ScoreFilter { scheme_id, limit: CANDIDATES, ..ScoreFilter::default() };
-    Ok(scored(context.store(), &filter).await?.iter().map(Candidate::of).collect())
 }

@@ -18,7 +18,7 @@ use super::{
     admin, alerts, audio, calls, chat, chat_handover, chat_messages, compat, events, health, jobs, knowledge, models, openapi,
     quality, quality_work, suggestions, understand, web,
 };
-use super::{appeals, calibrations, reviews, rule_versions};
+use super::{appeals, assignments, calibrations, reviews, rule_versions, trust};
 use super::{knowledge_import, knowledge_learning};
 
 /// All routes with their guards.
@@ -158,10 +158,10 @@ fn work_routes() -> Router<ApiContext> {
 /// What people do with scorecards.
 fn people_routes() -> Router<ApiContext> {
     Router::new()
-        .route("/api/v1/quality/rules/{rule_id}/accuracy", get(calibrations::accuracy))
-        .route("/api/v1/quality/assignments", post(reviews::assign))
-        .route("/api/v1/quality/reviews", get(reviews::list))
-        .route("/api/v1/quality/scores/{score_id}/reviews", post(reviews::review))
+        .route("/api/v1/quality/rules/{rule_id}/accuracy", get(trust::accuracy))
+        .route("/api/v1/quality/assignments", post(assignments::assign))
+        .route("/api/v1/quality/reviews", get(assignments::list))
+        .route("/api/v1/quality/scores/{score_id}/reviews", get(trust::hits).post(reviews::review))
         .route("/api/v1/quality/scores/{score_id}/appeals", post(appeals::create))
         .route("/api/v1/quality/appeals", get(appeals::list))
         .route("/api/v1/quality/appeals/{appeal_id}/decide", post(appeals::decide))

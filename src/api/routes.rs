@@ -94,6 +94,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::GET, "/api/v1/quality/rules/{rule_id}/accuracy", S::QualityRead, Control),
     route(Method::POST, "/api/v1/quality/assignments", S::QualityReview, Control),
     route(Method::GET, "/api/v1/quality/reviews", S::QualityReview, Control),
+    route(Method::GET, "/api/v1/quality/scores/{score_id}/reviews", S::QualityRead, Control),
     route(Method::POST, "/api/v1/quality/scores/{score_id}/reviews", S::QualityReview, Control),
     route(Method::POST, "/api/v1/quality/scores/{score_id}/appeals", S::CallsRead, Control),
     route(Method::GET, "/api/v1/quality/appeals", S::CallsRead, Control),

@@ -99,6 +99,7 @@ impl App {
             chat,
             log,
             jobs,
+            drift: Arc::default(),
             shelf,
             tokens: Arc::new(tokens),
             tickets: Arc::default(),

@@ -20,7 +20,8 @@ use crate::pipeline::{
     scorecards, write_parquet,
 };
 use crate::quality::Scheme;
-use crate::quality::report::{self, Report};
+use crate::quality::report::Report;
+use crate::quality::spreadsheet;
 
 /// Conversations that are read, annotated and scored together.
 const BATCH: usize = 256;
@@ -281,10 +282,10 @@ fn write_reports(out: &Path, scores: &Path, scheme: &Scheme, inputs: &[PathBuf],
     let dimensions: Vec<String> = scheme.dimensions().map(str::to_owned).collect();
     let dimensions: Vec<&str> = dimensions.iter().map(String::as_str).collect();
     // A byte order mark, so that spreadsheets read UTF-8.
-    write!(csv, "\u{FEFF}{}", report::csv_header(&dimensions))?;
+    write!(csv, "\u{FEFF}{}", spreadsheet::csv_header(&dimensions))?;
     let mut worst: Vec<(f64, String)> = Vec::new();
     scorecards(scores, |card| {
-        csv.write_all(report::csv_line(&card, &dimensions).as_bytes()).map_err(|e| e.to_string())?;
+        csv.write_all(spreadsheet::csv_line(&card, &dimensions).as_bytes()).map_err(|e| e.to_string())?;
         if let Some(total) = card.total {
             let place = worst.partition_point(|(t, _)| *t <= total);
             if place < WORST {
@@ -298,10 +299,10 @@ fn write_reports(out: &Path, scores: &Path, scheme: &Scheme, inputs: &[PathBuf],
     csv.flush()?;
     // Only the worst conversations are read again, for their evidence.
     let mut shown: std::collections::HashMap<String, Conversation> = std::collections::HashMap::new();
+    let ids = aho_corasick::AhoCorasick::new(worst.iter().map(|(_, id)| id).filter(|id| !id.is_empty()))?;
     for input in inputs {
         let found = conversations(input, |raw, _| {
-            let wanted = |text: &[u8]| worst.iter().any(|(_, id)| memchr_find(text, id.as_bytes()));
-            if raw.text.as_ref().is_ok_and(|text| wanted(text)) {
+            if raw.text.as_ref().is_ok_and(|text| ids.is_match(text)) {
                 if let Ok(c) = raw.read() {
                     if worst.iter().any(|(_, id)| *id == c.id) {
                         shown.insert(c.id.clone(), c);
@@ -321,9 +322,4 @@ fn write_reports(out: &Path, scores: &Path, scheme: &Scheme, inputs: &[PathBuf],
     .map_err(anyhow::Error::msg)?;
     std::fs::write(out.join("report.html"), page.html())?;
     Ok(())
-}
-
-/// Whether bytes stand in a text.
-fn memchr_find(text: &[u8], bytes: &[u8]) -> bool {
-    !bytes.is_empty() && text.windows(bytes.len()).any(|w| w == bytes)
 }

@@ -258,6 +258,6 @@ fn scheme_total(
     };
     let id = set.rules()[0].id.clone();
     given.insert(id.clone(), Given { state: result.state, n: result.hit_count() });
-    let effects = effect.into_iter().map(|e| (id.clone(), e)).collect();
-    Ok(total(&scheme, &given, &effects, &ManualAnswers::new()).total)
+    let of = |rule: &str| Some((*given.get(rule)?, effect.as_ref().filter(|_| rule == id)));
+    Ok(total(&scheme, &of, &ManualAnswers::new()).total)
 }

@@ -44,16 +44,15 @@ impl State {
 pub(crate) struct Evaluation<'e> {
     rule: &'e Rule,
     view: &'e View<'e>,
-    /// Number of the rule's first condition among all conditions of the rule set, for what sentences remember.
-    base: usize,
+    /// Classes of the rule's conditions, for what sentences and the view remember.
+    classes: &'e [usize],
     /// Whether evidence is wanted.
     spans: bool,
-    states: Vec<Option<Rc<State>>>,
 }
 
 impl<'e> Evaluation<'e> {
-    pub(crate) fn new(rule: &'e Rule, view: &'e View<'e>, base: usize, spans: bool) -> Self {
-        Self { rule, view, base, spans, states: vec![None; rule.conditions.len()] }
+    pub(crate) fn new(rule: &'e Rule, view: &'e View<'e>, classes: &'e [usize], spans: bool) -> Self {
+        Self { rule, view, classes, spans }
     }
 
     pub(crate) fn view(&self) -> &'e View<'e> {
@@ -70,14 +69,15 @@ impl<'e> Evaluation<'e> {
         rule.when.eval(&mut |id| self.condition(*id).value)
     }
 
-    /// The state of a condition, computed once.
+    /// The state of a condition, computed once for all rules that ask the same.
     pub(crate) fn condition(&mut self, index: usize) -> Rc<State> {
-        if let Some(state) = &self.states[index] {
-            return Rc::clone(state);
-        }
-        let state = Rc::new(self.evaluate(index));
-        self.states[index] = Some(Rc::clone(&state));
-        state
+        let place = self.classes[index] * 2 + usize::from(self.spans);
+        let known = self.view.shared.borrow()[place].clone();
+        known.unwrap_or_else(|| {
+            let state = Rc::new(self.evaluate(index));
+            self.view.shared.borrow_mut()[place] = Some(Rc::clone(&state));
+            state
+        })
     }
 
     fn evaluate(&mut self, index: usize) -> State {
@@ -158,7 +158,7 @@ impl<'e> Evaluation<'e> {
     /// The value of one sentence; what was decided for good is remembered by the sentence.
     fn sentence(&self, index: usize, condition: &Condition, turn: usize, members: &[usize]) -> (UnitValue, Vec<Span>) {
         let memory = &self.view.sentence(turn).decided;
-        let slot = self.base + index;
+        let slot = self.classes[index];
         let remembered = memory.borrow().get(slot).copied().unwrap_or(0);
         match remembered {
             1 if !self.spans => return (UnitValue::True, Vec::new()),
@@ -192,7 +192,7 @@ impl<'e> Evaluation<'e> {
         for (start, end) in clauses {
             let (value, spans) = self.unit(condition, Unit::Clause(turn, *start, *end), members);
             all.extend(spans);
-            best = stronger(best, value);
+            best = best.or_stronger(value);
         }
         if clauses.is_empty() {
             return (UnitValue::False, Vec::new());
@@ -245,7 +245,7 @@ impl<'e> Evaluation<'e> {
     fn joined(&self, condition: &Condition, window: &Window) -> State {
         let positive_words = condition.positive.iter().all(|p| *p)
             && condition.ops.iter().all(|op| matches!(op, Operator::Keyword(k) if k.grows()));
-        if !window.closed && (!positive_words || window.members.is_empty() || contains_not(condition)) {
+        if !window.closed && (!positive_words || window.members.is_empty() || condition.expr.negates()) {
             return State::plain(Value::Pending);
         }
         if window.members.is_empty() {
@@ -394,22 +394,4 @@ impl<'e> Evaluation<'e> {
         hits.sort_by_key(|h| h.turn);
         State { value, hits, known_below, complete: all_known, missing: Vec::new() }
     }
-}
-
-fn contains_not(condition: &Condition) -> bool {
-    let mut negated = false;
-    condition.expr.visit(true, &mut |_, positive| negated |= !positive);
-    negated
-}
-
-/// A sentence is true if one of its clauses is, else unmeasured or false if one is, in this order.
-fn stronger(a: UnitValue, b: UnitValue) -> UnitValue {
-    let rank = |v: UnitValue| match v {
-        UnitValue::True => 4,
-        UnitValue::Pending => 3,
-        UnitValue::Unmeasured => 2,
-        UnitValue::False => 1,
-        UnitValue::Skipped => 0,
-    };
-    if rank(b) > rank(a) { b } else { a }
 }

@@ -188,6 +188,13 @@ impl<T> Expr<T> {
         }
     }
 
+    /// Whether an id stands under an odd number of `!`.
+    pub(crate) fn negates(&self) -> bool {
+        let mut negated = false;
+        self.visit(true, &mut |_, positive| negated |= !positive);
+        negated
+    }
+
     /// Its value; ids behind a decided `&&` or `||` are not asked.
     pub(crate) fn eval(&self, f: &mut impl FnMut(&T) -> Value) -> Value {
         match self {

@@ -357,25 +357,20 @@ impl LiveEvaluator {
             duration: if self.ended { self.head.duration_ms } else { ended.then_some(clock) },
             hangup_by: self.head.hangup_by,
             models: &self.models,
+            shared: self.rules.room(),
         }
     }
 
     /// Looks at every open rule, and at rules that hit and may hit again.
     fn update(&mut self) -> Vec<LiveChange> {
-        let mut changes = Vec::new();
-        let copies = OnceCell::new();
-        for index in 0..self.progress.len() {
-            let (state, provisional, results) = {
-                let progress = &self.progress[index];
-                if progress.settled && progress.state != RuleState::Hit {
-                    continue;
-                }
-                let now = self.judge(index, &copies);
-                (now.state, now.provisional, now.result)
-            };
-            changes.extend(self.note(index, state, provisional, results));
-        }
-        changes
+        let judged: Vec<(usize, Judged)> = {
+            let (view, copies) = (self.view(false), OnceCell::new());
+            let as_ended = OnceCell::new();
+            let open = |p: &Progress| !p.settled || p.state == RuleState::Hit;
+            let indices = (0..self.progress.len()).filter(|i| open(&self.progress[*i]));
+            indices.map(|i| (i, self.judge(i, &view, &copies, &as_ended))).collect()
+        };
+        judged.into_iter().filter_map(|(i, now)| self.note(i, now.state, now.provisional, now.result)).collect()
     }
 
     fn note(&mut self, index: usize, state: RuleState, provisional: bool, result: Option<RuleResult>) -> Option<LiveChange> {
@@ -417,8 +412,15 @@ impl LiveEvaluator {
         Some(change)
     }
 
-    /// `copies` are the sentences as they would be if the call ended now, made for the first rule that asks.
-    fn judge(&self, index: usize, copies: &OnceCell<Vec<Sentence<'static>>>) -> Judged {
+    /// `copies` are the sentences as they would be if the call ended now, and `ended` the view of them, made for the first
+    /// rule that asks.
+    fn judge<'c>(
+        &'c self,
+        index: usize,
+        view: &View,
+        copies: &'c OnceCell<Vec<Sentence<'static>>>,
+        ended: &OnceCell<View<'c>>,
+    ) -> Judged {
         let rule = &self.rules.rules()[index];
         let open = Judged { state: RuleState::Pending, provisional: false, result: None };
         match applies(&rule.applies, &self.head) {
@@ -429,35 +431,33 @@ impl LiveEvaluator {
         if rule.live.clock == Clock::Post {
             return open;
         }
-        let view = self.view(false);
-        let base = self.rules.base(index);
-        let mut evaluation = Evaluation::new(rule, &view, base, false);
+        let classes = self.rules.classes(index);
+        let mut evaluation = Evaluation::new(rule, view, classes, false);
         let value = evaluation.when();
         match value {
             Value::True => {
-                let result = result(rule, base, &view);
+                let result = result(rule, classes, view);
                 return Judged { state: RuleState::Hit, provisional: false, result: Some(result) };
             }
             Value::False | Value::Na => return Judged { state: RuleState::of(value), ..open },
             Value::Pending => {}
         }
-        if rule.live.policy != Policy::Eager && !deadline_passed(&mut evaluation, &view) {
+        if rule.live.policy != Policy::Eager && !deadline_passed(&mut evaluation, view) {
             return open;
         }
-        let as_ended = self.as_ended(index, copies);
+        let as_ended = result(rule, classes, ended.get_or_init(|| self.as_ended(copies)));
         match as_ended.state {
             RuleState::Hit => Judged { state: RuleState::Hit, provisional: true, result: Some(as_ended) },
             _ => open,
         }
     }
 
-    /// The result as if the call ended now; nothing is remembered of it.
-    fn as_ended(&self, index: usize, copies: &OnceCell<Vec<Sentence<'static>>>) -> RuleResult {
+    /// The conversation as if the call ended now; nothing is remembered of it.
+    fn as_ended<'c>(&'c self, copies: &'c OnceCell<Vec<Sentence<'static>>>) -> View<'c> {
         let copy =
             |t: &Sentence| self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false);
         let turns = copies.get_or_init(|| self.turns.iter().map(copy).collect());
-        let view = View { turns, ..self.view(true) };
-        result(&self.rules.rules()[index], self.rules.base(index), &view)
+        View { turns, ..self.view(true) }
     }
 }
 

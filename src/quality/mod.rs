@@ -32,6 +32,7 @@
 pub mod accuracy;
 pub mod agreement;
 mod check;
+mod classes;
 mod condition;
 pub mod conformance;
 pub mod diff;
@@ -58,6 +59,7 @@ mod sentence;
 mod silence_timer;
 mod sop;
 mod source;
+pub mod spreadsheet;
 mod text;
 mod trace;
 pub mod tune;

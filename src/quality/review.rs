@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::agreement::{Share, wilson};
-use super::model::{Effect, Level};
-use super::ruleset::{RuleHit, RuleSet, RuleState};
+use super::model::{Effect, Level, Review, Rule};
+use super::ruleset::{RuleHit, RuleResult, RuleSet, RuleState};
 use super::scheme::Scheme;
 use super::score::{Given, ManualAnswers, Scorecard, total};
 
@@ -73,7 +73,7 @@ pub fn revise(
     judgements: &[Judgement],
     manual: &ManualAnswers,
 ) -> Scorecard {
-    let mut card = Scorecard { revision, ..machine.clone() };
+    let mut card = Scorecard { revision, revises: Some(machine.revision), manual: manual.clone(), ..machine.clone() };
     for rule in &mut card.results {
         let own = || judgements.iter().filter(|j| j.rule_id == rule.result.rule);
         if own().any(|j| j.verdict == Judged::NotApplicable) {
@@ -100,11 +100,11 @@ pub fn revise(
     }
     let given: HashMap<String, Given> =
         card.results.iter().map(|r| (r.result.rule.clone(), Given { state: r.result.state, n: r.result.hit_count() })).collect();
-    let effects: HashMap<String, Effect> = rules.rules().iter().filter_map(|r| Some((r.id.clone(), r.score.clone()?))).collect();
-    let outcome = total(scheme, &given, &effects, manual);
+    let effects: HashMap<&str, &Effect> = rules.rules().iter().filter_map(|r| Some((r.id.as_str(), r.score.as_ref()?))).collect();
+    let outcome = total(scheme, &|id| Some((*given.get(id)?, effects.get(id).copied())), manual);
     for rule in &mut card.results {
         rule.points = outcome.points_of(&rule.result.rule);
-        let effect = effects.get(&rule.result.rule).filter(|_| rule.result.state == RuleState::Hit);
+        let effect = effects.get(rule.result.rule.as_str()).filter(|_| rule.result.state == RuleState::Hit);
         rule.result.score_delta = effect.map_or(0.0, |e| e.delta(rule.result.hits.len().max(1)).to_f64());
     }
     Scorecard { total: outcome.total, dimensions: outcome.dimensions, fatal: outcome.fatal, ..card }
@@ -175,6 +175,46 @@ pub fn drifted(days: &[(u64, u64)]) -> bool {
     })
 }
 
+/// How a hit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nobody has judged it, and somebody should.
+    Waiting,
+    /// Its rule is in automatic mode, but this hit is one of the twentieth that people still look at.
+    Audit,
+    /// Its rule is in automatic mode: it is final without a reviewer.
+    Automatic,
+    /// A person says that it is right.
+    TrueHit,
+    /// A person says that it is wrong.
+    FalseHit,
+}
+
+impl Standing {
+    /// Whether a person is to look at it.
+    pub fn needs_people(self) -> bool {
+        matches!(self, Self::Waiting | Self::Audit)
+    }
+}
+
+/// How a hit of a result stands. `trusted` says whether the version in force of the rule has earned automatic mode;
+/// hits of other versions, and of rules that are gone, wait for people.
+pub fn standing(rule: Option<&Rule>, result: &RuleResult, hit_id: &str, judged: Option<bool>, trusted: bool) -> Standing {
+    match judged {
+        Some(true) => return Standing::TrueHit,
+        Some(false) => return Standing::FalseHit,
+        None => {}
+    }
+    let current = rule.filter(|rule| rule.version == result.version);
+    match current.map(|rule| rule.review) {
+        Some(Review::Auto) => Standing::Automatic,
+        Some(Review::AutoWhenTrusted) if trusted && audited(hit_id) => Standing::Audit,
+        Some(Review::AutoWhenTrusted) if trusted => Standing::Automatic,
+        _ => Standing::Waiting,
+    }
+}
+
 /// A measured precision over judged hits, the newest judgement of each.
 pub fn precision(history: &[(String, bool)]) -> Option<Share> {
     let newest: BTreeMap<&str, bool> = history.iter().map(|(hit, truth)| (hit.as_str(), *truth)).collect();
@@ -197,8 +237,15 @@ pub struct Candidate {
 impl Candidate {
     /// From a scorecard.
     pub fn of(card: &Scorecard) -> Self {
+        Self::of_rules(card, |_| true)
+    }
+
+    /// From those rules of a scorecard that count: for example those with a hit that waits for people.
+    pub fn of_rules(card: &Scorecard, counts: impl Fn(&str) -> bool) -> Self {
         let mut hits = [0; 3];
-        for rule in card.results.iter().filter(|r| r.result.state == RuleState::Hit && r.kind == super::model::Kind::Violation) {
+        let violations =
+            card.results.iter().filter(|r| r.result.state == RuleState::Hit && r.kind == super::model::Kind::Violation);
+        for rule in violations.filter(|r| counts(&r.result.rule)) {
             hits[match rule.level {
                 Level::Serious => 0,
                 Level::Medium => 1,
@@ -206,7 +253,8 @@ impl Candidate {
             }] += 1;
         }
         let share = card.total.filter(|_| card.max > 0.0).map(|t| t / card.max);
-        Self { score_id: card.score_id.clone(), share, fatal: card.fatal.len(), hits }
+        let fatal = card.fatal.iter().filter(|id| counts(id)).count();
+        Self { score_id: card.score_id.clone(), share, fatal, hits }
     }
 
     /// Risk: 100 for each fatal item, 10 / 3 / 1 for each serious / medium / light violation, and up to 20 for what is

@@ -1,18 +1,20 @@
 //! A set of compiled rules, and what it says of a conversation.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::classes::classes;
 use super::error::ConversationError;
 use super::evaluate::{Evaluation, Hit};
 use super::model::{Applies, Rule, Span};
 use super::models::Models;
 use super::operators::Operator;
-use super::sentence::{Sentence, View};
+use super::sentence::{Sentence, Shared, View};
 use super::value::Value;
 use crate::conversation::Conversation;
 
@@ -105,7 +107,9 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Number of each rule's first condition.
     bases: Vec<usize>,
-    conditions: usize,
+    /// For each condition its class: equal conditions of different rules are one class and are answered once.
+    classes: Vec<usize>,
+    class_count: usize,
     /// Finds which keyword operators may match a sentence.
     words: Option<AhoCorasick>,
     /// For each word of `words` the operators that hold it.
@@ -125,6 +129,7 @@ impl RuleSet {
     pub fn compile(mut rules: Vec<Rule>) -> Self {
         let mut needles: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut regexes: HashMap<_, usize> = HashMap::new();
+        let (classes, class_count) = classes(&rules);
         let (mut bases, mut conditions, mut slots) = (Vec::new(), 0, 0);
         for rule in &mut rules {
             bases.push(conditions);
@@ -155,7 +160,7 @@ impl RuleSet {
         }
         let by_id = rules.iter().enumerate().rev().map(|(i, r)| (r.id.clone(), i)).collect();
         let owners = needles.into_values().collect();
-        Self { rules, bases, conditions, words, owners, slots, regexes: regexes.len(), by_id }
+        Self { rules, bases, classes, class_count, words, owners, slots, regexes: regexes.len(), by_id }
     }
 
     /// The rules.
@@ -168,8 +173,15 @@ impl RuleSet {
         self.by_id.get(id).map(|at| &self.rules[*at])
     }
 
-    pub(crate) fn base(&self, rule: usize) -> usize {
-        self.bases[rule]
+    /// The classes of a rule's conditions.
+    pub(crate) fn classes(&self, rule: usize) -> &[usize] {
+        let base = self.bases[rule];
+        &self.classes[base..base + self.rules[rule].conditions.len()]
+    }
+
+    /// Room for the answers of all classes, without and with evidence.
+    pub(crate) fn room(&self) -> Shared {
+        RefCell::new(vec![None; self.class_count * 2])
     }
 
     /// Prepares a turn; `live` makes it remember decided values.
@@ -191,7 +203,7 @@ impl RuleSet {
         }
         sentence.regexes.replace(vec![None; self.regexes]);
         if live {
-            sentence.decided.replace(vec![0; self.conditions]);
+            sentence.decided.replace(vec![0; self.class_count]);
         }
         sentence
     }
@@ -209,9 +221,16 @@ impl RuleSet {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<RuleResult>, ConversationError> {
         check_conversation(conversation)?;
+        Ok(self.on_whole(conversation, models, |view| {
+            (0..self.rules.len()).filter(|i| wanted(&self.rules[*i].id)).map(|i| self.result(i, view)).collect()
+        }))
+    }
+
+    /// Prepares all turns of a conversation that is over, and looks at it.
+    pub(crate) fn on_whole<T>(&self, conversation: &Conversation, models: &Models, look: impl FnOnce(&View) -> T) -> T {
         let language = conversation.language.as_deref();
         let turns: Vec<Sentence> = conversation.turns.iter().map(|t| self.prepare(Cow::Borrowed(t), language, false)).collect();
-        let view = View {
+        look(&View {
             head: conversation,
             placed: turns.len(),
             turns: &turns,
@@ -220,15 +239,15 @@ impl RuleSet {
             duration: conversation.duration_ms,
             hangup_by: conversation.hangup_by,
             models,
-        };
-        Ok((0..self.rules.len()).filter(|i| wanted(&self.rules[*i].id)).map(|i| self.result(i, &view)).collect())
+            shared: self.room(),
+        })
     }
 
     /// The result of one rule on a view that has ended.
     pub(crate) fn result(&self, index: usize, view: &View) -> RuleResult {
         let rule = &self.rules[index];
         match applies(&rule.applies, view.head) {
-            Some(true) => result(rule, self.bases[index], view),
+            Some(true) => result(rule, self.classes(index), view),
             _ => plain_result(rule, RuleState::NotApplicable, view),
         }
     }
@@ -287,8 +306,11 @@ pub(crate) fn applies(applies: &Applies, head: &Conversation) -> Option<bool> {
 
 /// Whether a language tag covers another: `zh` covers `zh-CN`.
 fn covers(wide: &str, tag: &str) -> bool {
-    let (wide, tag) = (wide.to_ascii_lowercase().replace('_', "-"), tag.to_ascii_lowercase().replace('_', "-"));
-    tag == wide || tag.strip_prefix(wide.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_'));
+    let (wide, tag) = (wide.as_bytes(), tag.as_bytes());
+    tag.len() >= wide.len()
+        && wide.iter().zip(tag).all(|(a, b)| same(*a, *b))
+        && tag.get(wide.len()).is_none_or(|next| matches!(next, b'-' | b'_'))
 }
 
 pub(crate) fn plain_result(rule: &Rule, state: RuleState, view: &View) -> RuleResult {
@@ -305,13 +327,13 @@ pub(crate) fn plain_result(rule: &Rule, state: RuleState, view: &View) -> RuleRe
 }
 
 /// The result of an applicable rule on a view: first its value, and only for a hit the evidence.
-pub(crate) fn result(rule: &Rule, base: usize, view: &View) -> RuleResult {
-    let value = Evaluation::new(rule, view, base, false).when();
+pub(crate) fn result(rule: &Rule, classes: &[usize], view: &View) -> RuleResult {
+    let value = Evaluation::new(rule, view, classes, false).when();
     let mut result = plain_result(rule, RuleState::of(value), view);
     if value != Value::True {
         return result;
     }
-    let mut evaluation = Evaluation::new(rule, view, base, true);
+    let mut evaluation = Evaluation::new(rule, view, classes, true);
     let mut hits: Vec<Hit> = Vec::new();
     for &index in &rule.evidence {
         let state = evaluation.condition(index);

@@ -67,6 +67,9 @@ pub struct Scorecard {
     pub score_id: String,
     /// Counts from 1; reviews make new ones.
     pub revision: u32,
+    /// The revision by the machine that people's judgements were put upon; absent on the machine's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revises: Option<u32>,
     /// The conversation.
     pub call_id: String,
     /// The scheme.
@@ -89,6 +92,9 @@ pub struct Scorecard {
     pub n_pending: usize,
     /// The version of the evaluation.
     pub engine_version: String,
+    /// Inspectors' answers to manual items.
+    #[serde(default, skip_serializing_if = "ManualAnswers::is_empty")]
+    pub manual: ManualAnswers,
     /// The employee, for reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
@@ -129,18 +135,14 @@ pub fn scorecard(
     results: Vec<RuleResult>,
     manual: &ManualAnswers,
 ) -> Scorecard {
-    let mut given: HashMap<String, Given> = HashMap::new();
-    let mut effects: HashMap<String, Effect> = HashMap::new();
+    let mut given: HashMap<&str, (Given, Option<&Effect>)> = HashMap::with_capacity(results.len());
     for result in &results {
         let Some(rule) = rules.rule(&result.rule) else { continue };
         // A live-only rule raises alerts and is left out of scores.
         let state = if rule.clock() == Clock::Live { RuleState::Na } else { result.state };
-        given.insert(rule.id.clone(), Given { state, n: result.hit_count() });
-        if let Some(effect) = &rule.score {
-            effects.insert(rule.id.clone(), effect.clone());
-        }
+        given.insert(&rule.id, (Given { state, n: result.hit_count() }, rule.score.as_ref()));
     }
-    let total = total(scheme, &given, &effects, manual);
+    let total = total(scheme, &|id| given.get(id).copied(), manual);
     let asked: std::collections::HashSet<&str> = scheme.rules().collect();
     let pending = results.iter().filter(|r| r.state == RuleState::Pending && asked.contains(r.rule.as_str())).count();
     let results = results
@@ -155,6 +157,7 @@ pub fn scorecard(
     Scorecard {
         score_id: score_id.to_owned(),
         revision: 1,
+        revises: None,
         call_id: conversation.id.clone(),
         scheme_id: scheme.id.clone(),
         scheme_version: scheme.version,
@@ -166,6 +169,7 @@ pub fn scorecard(
         results,
         n_pending: pending,
         engine_version: ENGINE_VERSION.to_owned(),
+        manual: manual.clone(),
         agent_id: conversation.agent_id.clone(),
         team: conversation.team.clone(),
     }
@@ -197,16 +201,14 @@ impl Total {
     }
 }
 
-pub(crate) fn total(
-    scheme: &Scheme,
-    given: &HashMap<String, Given>,
-    effects: &HashMap<String, Effect>,
-    manual: &ManualAnswers,
-) -> Total {
+/// What a rule said, and its own effect, by its id.
+pub(crate) type GivenOf<'g> = dyn Fn(&str) -> Option<(Given, Option<&'g Effect>)> + 'g;
+
+pub(crate) fn total(scheme: &Scheme, given: &GivenOf, manual: &ManualAnswers) -> Total {
     let mut out = Total { total: None, dimensions: Vec::new(), fatal: Vec::new(), points: HashMap::new() };
     let (mut weighted, mut weights) = (Ratio::ZERO, Ratio::ZERO);
     for dimension in &scheme.dimensions {
-        let score = dimension_score(scheme, dimension, given, effects, manual, &mut out);
+        let score = dimension_score(scheme, dimension, given, manual, &mut out);
         if let Some(score) = score {
             weighted = weighted.plus(dimension.weight.times(score));
             weights = weights.plus(dimension.weight);
@@ -227,15 +229,15 @@ pub(crate) fn total(
 
 /// What an item says: a rule's state, or the value of an inspector's answer. `None`: it drops out.
 enum Said<'i> {
-    Rule { hit: bool, hits: usize, id: &'i str },
+    Rule { hit: bool, hits: usize, id: &'i str, effect: Option<&'i Effect> },
     Manual(Ratio),
 }
 
-fn said<'i>(item: &'i Item, given: &HashMap<String, Given>, manual: &ManualAnswers) -> Option<Said<'i>> {
+fn said<'i>(item: &'i Item, given: &'i GivenOf, manual: &ManualAnswers) -> Option<Said<'i>> {
     match &item.asks {
-        Asks::Rule(id) => match given.get(id) {
-            Some(Given { state: RuleState::Hit, n }) => Some(Said::Rule { hit: true, hits: *n, id }),
-            Some(Given { state: RuleState::Miss, .. }) => Some(Said::Rule { hit: false, hits: 0, id }),
+        Asks::Rule(id) => match given(id)? {
+            (Given { state: RuleState::Hit, n }, effect) => Some(Said::Rule { hit: true, hits: n, id, effect }),
+            (Given { state: RuleState::Miss, .. }, effect) => Some(Said::Rule { hit: false, hits: 0, id, effect }),
             _ => None,
         },
         Asks::Manual(id) => {
@@ -257,8 +259,7 @@ fn said<'i>(item: &'i Item, given: &HashMap<String, Given>, manual: &ManualAnswe
 fn dimension_score(
     scheme: &Scheme,
     dimension: &Dimension,
-    given: &HashMap<String, Given>,
-    effects: &HashMap<String, Effect>,
+    given: &GivenOf,
     manual: &ManualAnswers,
     out: &mut Total,
 ) -> Option<Ratio> {
@@ -274,8 +275,8 @@ fn dimension_score(
                 points = points.plus(value);
                 value
             }
-            Said::Rule { hit, hits, id } => {
-                let effect = item.effect.as_ref().or_else(|| effects.get(id)).filter(|_| hit);
+            Said::Rule { hit, hits, id, effect } => {
+                let effect = item.effect.as_ref().or(effect).filter(|_| hit);
                 match effect.map(|e| (e.kind, e)) {
                     Some((EffectKind::Fatal, _)) => out.fatal.push(id.to_owned()),
                     Some((EffectKind::Set, effect)) => set = Some(set.map_or(effect.points, |s| s.min(effect.points))),

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
+use super::evaluate::State;
 use super::models::Models;
 use super::text;
 use crate::conversation::{Conversation, Role, Turn};
@@ -45,7 +47,7 @@ pub(crate) struct Sentence<'a> {
     pub(crate) complete: bool,
     /// Keyword operators of the rule set of which at least one word may be in the text (a bit set).
     pub(crate) candidates: Vec<u64>,
-    /// Values of conditions that were decided for good, by condition number; live only.
+    /// Values of conditions that were decided for good, by class of condition; live only.
     pub(crate) decided: RefCell<Vec<u8>>,
     /// What regular expressions said of the whole text, by their slot.
     pub(crate) regexes: RefCell<Vec<Option<bool>>>,
@@ -163,6 +165,9 @@ fn pattern_tokens(chars: &[char]) -> Vec<PatternToken> {
     tokens
 }
 
+/// What conditions said of a view, by class and whether evidence was wanted.
+pub(crate) type Shared = RefCell<Vec<Option<Rc<State>>>>;
+
 /// A conversation at a moment: over (batch), or still going on.
 pub(crate) struct View<'a> {
     /// Everything but the turns.
@@ -177,6 +182,8 @@ pub(crate) struct View<'a> {
     pub(crate) duration: Option<i64>,
     pub(crate) hangup_by: Option<Role>,
     pub(crate) models: &'a Models,
+    /// Equal conditions of different rules are answered once.
+    pub(crate) shared: Shared,
 }
 
 impl View<'_> {

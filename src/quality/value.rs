@@ -64,6 +64,18 @@ pub(crate) enum UnitValue {
 }
 
 impl UnitValue {
+    /// The value of a sentence by two of its clauses: true if one is, else unmeasured or false if one is, in this order.
+    pub(crate) fn or_stronger(self, other: Self) -> Self {
+        let rank = |v: Self| match v {
+            Self::True => 4,
+            Self::Pending => 3,
+            Self::Unmeasured => 2,
+            Self::False => 1,
+            Self::Skipped => 0,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     pub(crate) fn of(truth: bool) -> Self {
         if truth { Self::True } else { Self::False }
     }

@@ -397,13 +397,19 @@ impl Store {
         Ok(rows.into_iter().map(super::records::score).collect())
     }
 
-    /// State of a rule in post-call scorecards: `(created_at date, version, state, number)`.
-    pub async fn rule_states(&self, rule_id: &str) -> Result<Vec<(String, Option<i64>, String, u64)>, StoreError> {
+    /// State of a rule in post-call scorecards, of all or those made at or after a time: `(created_at date, version,
+    /// state, number)`.
+    pub async fn rule_states(
+        &self,
+        rule_id: &str,
+        from: Option<&str>,
+    ) -> Result<Vec<(String, Option<i64>, String, u64)>, StoreError> {
         let rows = sqlx::query(
             "SELECT substr(scores.created_at, 1, 10), r.value ->> '$.version', r.value ->> '$.state', COUNT(*)
              FROM scores, json_each(scores.body, '$.results') AS r
-             WHERE scores.clock = 'post' AND r.value ->> '$.rule' = ? GROUP BY 1, 2, 3 ORDER BY 1",
+             WHERE scores.clock = 'post' AND scores.created_at >= ?1 AND r.value ->> '$.rule' = ?2 GROUP BY 1, 2, 3 ORDER BY 1",
         )
+        .bind(from.unwrap_or_default())
         .bind(rule_id)
         .fetch_all(&self.readers)
         .await?;

@@ -100,6 +100,31 @@ fn lines_that_are_no_conversation_are_named_and_the_rest_goes_on() {
     assert_eq!(places, [true; 3], "{refused}");
 }
 
+#[test]
+fn a_disk_that_fills_in_the_middle_loses_nothing_and_scores_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("in.jsonl"), folder.path().join("out"));
+    conversations(&input, 3_000);
+    // Files of this process may not grow beyond this: what the journal meets in the middle of a batch.
+    let limited = format!(
+        "ulimit -f 4096; trap '' XFSZ; exec {} quality score {} --out {}",
+        env!("CARGO_BIN_EXE_zhiyin"),
+        input.display(),
+        out.display()
+    );
+    let first = Command::new("bash").args(["-c", &limited]).current_dir(home()).output().unwrap();
+    assert!(!first.status.success(), "a full disk is no success");
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert!(said.contains("scores.jsonl") && said.contains("run the same command again"), "{said}");
+    let before = std::fs::read(out.join("scores.jsonl")).unwrap();
+    let whole = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    assert!(whole > 0, "some were scored before the disk was full");
+    assert!(score(&input, &out).status().unwrap().success());
+    let ids = scored(&out);
+    assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (3_000, 3_000));
+    assert_eq!(std::fs::read(out.join("scores.jsonl")).unwrap()[..whole], before[..whole], "what was scored stays as it was");
+}
+
 async fn wait_for_job(service: &Service, job: &Value) -> Value {
     let path = format!("/api/v1/jobs/{}", job["job_id"].as_str().unwrap());
     for _ in 0..600 {
@@ -208,4 +233,161 @@ async fn a_hit_is_reviewed_appealed_and_overturned_by_somebody_else() {
     let (_, accuracy) = service.get("/api/v1/quality/rules/zh-forbidden-words/accuracy").await;
     assert_eq!((accuracy["n"].as_u64(), accuracy["precision"]["value"].as_f64()), (Some(1), Some(0.0)), "final judgements count");
     assert_eq!((accuracy["recall"].is_null(), accuracy["trusted"].as_bool()), (true, Some(false)));
+}
+
+/// A token of its own: its secret and id.
+async fn token(service: &Service, body: Value) -> (String, String) {
+    let (status, made) = service.post("/api/v1/admin/tokens", body).await;
+    assert_eq!(status, 201, "{made}");
+    (made["secret"].as_str().unwrap().to_owned(), made["token_id"].as_str().unwrap().to_owned())
+}
+
+async fn send(service: &Service, secret: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    let url = format!("{}{path}", service.base);
+    let request = match body {
+        Some(body) => service.http.post(url).json(&body),
+        None => service.http.get(url),
+    };
+    let response = request.bearer_auth(secret).send().await.unwrap();
+    (response.status().as_u16(), response.json::<Value>().await.unwrap())
+}
+
+/// A kept scorecard on which the rule `zh-forbidden-words` hits once; its id and the hit's.
+async fn hit(service: &Service, n: usize) -> (String, String) {
+    let turns = json!([
+        {"id": "0", "role": "customer", "text": "我的退款呢", "start_ms": 0, "end_ms": 900, "intents": [], "labels": [], "entities": []},
+        {"id": "1", "role": "agent", "text": "小熊饼干。", "start_ms": 1000, "end_ms": 1900, "intents": [], "labels": [], "entities": []}
+    ]);
+    let conversation = json!({"id": format!("call_{n}"), "channel": "chat", "language": "zh", "agent_id": "a1", "turns": turns});
+    let (status, card) = service.post("/api/v1/quality/score", json!({"conversation": conversation, "persist": true})).await;
+    assert_eq!(status, 200, "{card}");
+    let rule = card["results"].as_array().unwrap().iter().find(|r| r["rule"] == "zh-forbidden-words").unwrap();
+    assert_eq!(rule["hits"].as_array().unwrap().len(), 1, "{rule}");
+    (card["score_id"].as_str().unwrap().to_owned(), rule["hits"][0]["hit_id"].as_str().unwrap().to_owned())
+}
+
+/// Puts a version of `zh-forbidden-words` into force that asks for people until it is trusted.
+async fn publish_trusting_rule(service: &Service) {
+    let rule = json!({"id": "zh-forbidden-words", "name": "禁语", "when": "said", "review": "auto_when_trusted",
+        "score": {"effect": "deduct", "points": 10},
+        "conditions": {"said": {"role": "agent", "keyword": {"any": ["小熊饼干"]}}},
+        "tests": [{"dialogue": "agent 小熊饼干", "hit": true}, {"dialogue": "agent 您好", "hit": false}]});
+    let (status, made) = service.post("/api/v1/quality/rules", json!({"rule": rule})).await;
+    assert_eq!((status, made["state"].as_str()), (201, Some("checked")), "{made}");
+    let path = format!("/api/v1/quality/rules/zh-forbidden-words/versions/{}/publish", made["version"]);
+    assert_eq!(service.post(&path, json!({})).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_rule_needs_no_reviewer_until_its_precision_falls() {
+    let service = Service::start().await;
+    publish_trusting_rule(&service).await;
+    let mut hits = Vec::new();
+    for n in 0..90 {
+        hits.push(hit(&service, n).await);
+    }
+    let review = json!({"name": "r", "scopes": ["quality:review", "quality:read", "calls:read"]});
+    let (reviewer, reviewer_id) = token(&service, review).await;
+    let judge = |n: usize, verdict: &'static str| {
+        let ((score_id, hit_id), service, reviewer) = (&hits[n], &service, &reviewer);
+        async move {
+            let items =
+                json!({"items": [{"rule_id": "zh-forbidden-words", "hit_id": hit_id, "verdict": verdict}], "submit": true});
+            let (status, made) =
+                send(service, reviewer, &format!("/api/v1/quality/scores/{score_id}/reviews"), Some(items)).await;
+            assert_eq!(status, 201, "{made}");
+        }
+    };
+    let standing = |n: usize| {
+        let ((score_id, hit_id), service, reviewer) = (&hits[n], &service, &reviewer);
+        async move {
+            let (status, seen) = send(service, reviewer, &format!("/api/v1/quality/scores/{score_id}/reviews"), None).await;
+            assert_eq!(status, 200, "{seen}");
+            let own = seen["hits"].as_array().unwrap().iter().find(|h| h["hit_id"] == hit_id.as_str()).unwrap().clone();
+            own["standing"].as_str().unwrap().to_owned()
+        }
+    };
+    for n in 0..49 {
+        judge(n, "true_hit").await;
+    }
+    assert_eq!((standing(0).await.as_str(), standing(60).await.as_str()), ("true_hit", "waiting"), "49 reviews are too few");
+    judge(49, "true_hit").await;
+    let (mut automatic, mut audited) = (Vec::new(), Vec::new());
+    for n in 50..90 {
+        match standing(n).await.as_str() {
+            "automatic" => automatic.push(n),
+            "audit" => audited.push(hits[n].0.clone()),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(automatic.len() > 25, "about one of twenty is still looked at, not {}", audited.len());
+    // A choice by rule finds only what people are still to look at.
+    let dealt = json!({"by": "rule", "rule_id": "zh-forbidden-words", "assignees": [reviewer_id], "size": 100});
+    let (status, dealt) = send(&service, &reviewer, "/api/v1/quality/assignments", Some(dealt)).await;
+    assert_eq!(status, 201, "{dealt}");
+    let mut chosen: Vec<String> =
+        dealt["items"].as_array().unwrap().iter().map(|i| i["score_id"].as_str().unwrap().to_owned()).collect();
+    chosen.sort();
+    audited.sort();
+    assert_eq!(chosen, audited);
+    // The agent may appeal what nobody reviewed, and the decision counts.
+    let (score_id, hit_id) = &hits[automatic[0]];
+    let (agent, _) = token(&service, json!({"name": "a", "scopes": ["calls:read"], "row_filter": {"agent_id": "a1"}})).await;
+    let appeal = json!({"items": [{"hit_id": hit_id}], "reason": "客户要的就是饼干"});
+    let (status, made) = send(&service, &agent, &format!("/api/v1/quality/scores/{score_id}/appeals"), Some(appeal)).await;
+    assert_eq!(status, 201, "{made}");
+    let decide = format!("/api/v1/quality/appeals/{}/decide", made["appeal_id"].as_str().unwrap());
+    let decision = json!({"items": [{"hit_id": hit_id, "decision": "overturned"}], "final": true});
+    assert_eq!(service.post(&decide, decision).await.0, 200);
+    assert_eq!(standing(automatic[0]).await, "false_hit");
+    assert_eq!(standing(automatic[9]).await, "automatic", "50 of 51: at least 0.897, kept while above 0.85");
+    for n in &automatic[1..4] {
+        judge(*n, "false_hit").await;
+    }
+    let (_, accuracy) = service.get("/api/v1/quality/rules/zh-forbidden-words/accuracy").await;
+    assert_eq!((accuracy["mode"].as_str(), accuracy["n"].as_u64()), (Some("human"), Some(54)), "{accuracy}");
+    assert_eq!(standing(automatic[9]).await, "waiting", "50 of 54: trust is lost, people look again");
+    let (_, trail) = service.get("/api/v1/admin/audit?limit=200").await;
+    let actions = trail.to_string();
+    for action in ["quality.rule.automatic", "quality.rule.human", "quality.appeal.decide", "quality.assign"] {
+        assert!(actions.contains(action), "{action}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calibration_is_blind_and_ends_with_kappa() {
+    let service = Service::start().await;
+    publish_trusting_rule(&service).await;
+    let mut scores = Vec::new();
+    for n in 0..4 {
+        scores.push(hit(&service, n).await.0);
+    }
+    let body = |name: &str| json!({"name": name, "scopes": ["quality:review", "quality:judge", "quality:read", "calls:read"]});
+    let ((one, one_id), (two, two_id)) = (token(&service, body("1")).await, token(&service, body("2")).await);
+    let held = json!({"reviewers": [one_id, two_id], "rules": ["zh-forbidden-words"], "score_ids": scores});
+    let (status, held) = service.post("/api/v1/quality/calibrations", held).await;
+    assert_eq!(status, 201, "{held}");
+    let (_, mine) = send(&service, &one, "/api/v1/quality/reviews?assignee=me", None).await;
+    let mine = mine["items"].as_array().unwrap().clone();
+    assert_eq!(mine.len(), 4);
+    assert!(mine.iter().all(|i| i["score"].is_null() && i["hits"] == json!([]) && i["calibration"] == held["calibration_id"]));
+    assert_eq!(mine[0]["rules"], json!(["zh-forbidden-words"]));
+    let (_, others) = send(&service, &one, &format!("/api/v1/quality/reviews?assignee={two_id}"), None).await;
+    assert_eq!(others["items"], json!([]), "what another answers is nobody's business");
+    let card = format!("/api/v1/quality/scores/{}", scores[0]);
+    assert_eq!(send(&service, &one, &card, None).await.0, 409, "the machine's answers come after one's own");
+    let calibration = format!("/api/v1/quality/calibrations/{}", held["calibration_id"].as_str().unwrap());
+    for (secret, answers) in [(&one, [true, true, false, false]), (&two, [true, true, true, false])] {
+        for (score_id, answer) in scores.iter().zip(answers) {
+            let body = json!({"score_id": score_id, "answers": {"zh-forbidden-words": answer}});
+            let (status, said) = send(&service, secret, &format!("{calibration}/answers"), Some(body)).await;
+            assert_eq!(status, 200, "{said}");
+        }
+        assert_eq!(send(&service, secret, &card, None).await.0, 200);
+    }
+    let (_, done) = service.get(&calibration).await;
+    // p_o 3/4, p_e 1/2 * 3/4 + 1/2 * 1/4 = 1/2.
+    assert_eq!(done["state"], "complete");
+    let kappa = done["by_rule"][0]["kappa"].as_f64().unwrap();
+    assert!((kappa - 0.5).abs() < 1e-9, "{done}");
 }

@@ -119,8 +119,9 @@ fn leaf(b: &mut Building, source: &Value, at: &str, top: bool) -> Option<String>
         }
         () if short.ends_with("Interruptions.Instances") => {
             condition.insert("role".into(), json!("agent"));
-            let n = value.unwrap_or(1.0).max(1.0) as i64;
-            condition.insert("need".into(), json!(n));
+            // "At most n" is "not n + 1", "less than n" is "not n".
+            let n = value.unwrap_or(1.0).max(0.0) as i64 + i64::from(matches!(compare, "le" | "gt"));
+            condition.insert("need".into(), json!(n.max(1)));
             Some(("interrupt", json!({})))
         }
         () if short.ends_with("NonTalkTime.TotalTimeSecs") => {
@@ -140,7 +141,17 @@ fn leaf(b: &mut Building, source: &Value, at: &str, top: bool) -> Option<String>
         () if short.ends_with("AgentInteractionDurationSecs") => {
             Some(("measure", json!({ "metric": "answered_call_ms", "value": ms(1e3) })))
         }
-        () if short.ends_with("HighestLoudnessScore") => Some(("energy", json!({ "db": { "ge": value.unwrap_or(0.0) } }))),
+        () if short.ends_with("AfterContactWorkDurationSecs") => {
+            Some(("meta", json!({ "key": "acw_ms", compare: value.unwrap_or(0.0) * 1e3 })))
+        }
+        // The loudest sentence is at most n if none is louder.
+        () if short.ends_with("HighestLoudnessScore") => {
+            let above = match compare {
+                "le" | "gt" => "gt",
+                _ => "ge",
+            };
+            Some(("energy", json!({ "db": { above: value.unwrap_or(0.0) } })))
+        }
         () if short.contains("Sentiment.") => sentiment(b, at, &short, &mut condition, operands, compare, value),
         () if short.ends_with("Queue.QueueId") => Some(("meta", json!({ "key": "conversation.queue", "in": texts(operands) }))),
         () if short.ends_with("Agent.AgentId") => {
@@ -177,8 +188,7 @@ fn leaf(b: &mut Building, source: &Value, at: &str, top: bool) -> Option<String>
     condition.insert(operator.into(), table);
     let id = format!("c{}", b.conditions.len() + 1);
     b.conditions.insert(id.clone(), Value::Object(condition));
-    // "At most n interruptions" is "not n + 1".
-    let at_most = operator == "interrupt" && matches!(compare, "le" | "lt");
+    let at_most = matches!(operator, "interrupt" | "energy") && matches!(compare, "le" | "lt");
     Some(if negate != at_most { format!("!{id}") } else { id })
 }
 

@@ -6,6 +6,7 @@
 
 mod contact_lens;
 mod sca;
+mod sca_operators;
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::sca_operators::{Made, operator_of, per_window};
 use super::{Import, Taken, slug};
 
 /// Imports rules: one rule object, a list of them, or `{"rules": […]}`. `conditions` may stand beside the rule's own fields
@@ -48,8 +49,21 @@ fn one(at: &str, source: &Value, import: &mut Import) {
         let Some(map) = condition.as_object() else { continue };
         let mut fields = Taken::new(map, &place);
         let id = slug(fields.text("cid").unwrap_or("c"));
-        import.exact(&place, &format!("condition {id}"));
-        made.insert(id, condition_of(&mut fields, import));
+        let (condition, whole) = condition_of(&mut fields, import);
+        if let Some(whole) = whole {
+            let other = format!("{id}-call");
+            for key in ["when", "evidence"] {
+                split(&mut out, key, &id, &other);
+            }
+            made.insert(other, whole);
+        }
+        // A condition of which nothing is left would change what the rule means; the rule that asks for it is refused below.
+        if condition["ops"].as_object().is_some_and(Map::is_empty) {
+            import.dropped(&place, "no operator of this condition could be taken over");
+        } else {
+            import.exact(&place, &format!("condition {id}"));
+            made.insert(id, condition);
+        }
         fields.rest(import);
     }
     if !out.contains_key("when") {
@@ -61,6 +75,17 @@ fn one(at: &str, source: &Value, import: &mut Import) {
         outer.rest(import);
     }
     import.keep(at, Value::Object(out));
+}
+
+/// Puts `a && a-call` where `a` stands, because its operators became two conditions.
+fn split(out: &mut Map<String, Value>, key: &str, id: &str, other: &str) {
+    match out.get_mut(key) {
+        Some(Value::String(when)) => {
+            *when = replaced(when, |name| if name == id { format!("({id} && {other})") } else { name.to_owned() });
+        }
+        Some(Value::Array(list)) if list.iter().any(|v| v == id) => list.push(json!(other)),
+        _ => {}
+    }
 }
 
 fn head(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) {
@@ -109,6 +134,83 @@ fn head(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) {
         out.insert("review".into(), json!(if review == 3 { "auto" } else { "human" }));
     }
     score(fields, out, import);
+    scope_of_rule(fields, out, import);
+    tests(fields, out, import);
+}
+
+/// For which business and from when to when a rule counts.
+fn scope_of_rule(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) {
+    let business: Vec<String> = fields
+        .get("business")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|b| b.get("bid").or(Some(b)).filter(|v| !v.is_object()))
+        .map(|b| b.as_str().map_or_else(|| b.to_string(), str::to_owned))
+        .collect();
+    if !business.is_empty() {
+        import.exact(&fields.path("business"), "applies.meta on the key business");
+        out.insert("applies".into(), json!({ "meta": [{ "key": "business", "in": business }] }));
+    }
+    let always = fields.whole("fullCycle");
+    let mut effective = Map::new();
+    for (source, target) in [("effectiveStartTime", "from"), ("effectiveEndTime", "to")] {
+        let Some(time) = fields.text(source).map(str::to_owned) else { continue };
+        let stamp = time.replacen(' ', "T", 1);
+        let whole = if stamp.len() == 10 { format!("{stamp}T00:00:00+08:00") } else { format!("{stamp}+08:00") };
+        let read = [stamp.clone(), whole].into_iter().find(|t| chrono::DateTime::parse_from_rfc3339(t).is_ok());
+        match read {
+            _ if always == Some(1) => import.exact(&fields.path(source), "not used: the rule always counts"),
+            Some(read) => {
+                import.about(&fields.path(source), "read as China standard time; the source names no zone");
+                effective.insert(target.into(), json!(read));
+            }
+            None => import.dropped(&fields.path(source), "not a time that is understood"),
+        }
+    }
+    if always.is_some() {
+        import.exact(&fields.path("fullCycle"), "effective");
+    }
+    if !effective.is_empty() {
+        out.insert("effective".into(), Value::Object(effective));
+    }
+}
+
+/// The source's example dialogues become tests.
+fn tests(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) {
+    let Some(list) = fields.get("dialogues").and_then(Value::as_array) else { return };
+    // Either one dialogue (a list of sentences) or several.
+    let several = list.iter().all(|d| d.get("dialogue").or_else(|| d.get("phrases")).is_some_and(Value::is_array));
+    let dialogues: Vec<&[Value]> = if several {
+        list.iter().filter_map(|d| d.get("dialogue").or_else(|| d.get("phrases"))?.as_array().map(Vec::as_slice)).collect()
+    } else {
+        vec![list.as_slice()]
+    };
+    let made: Vec<Value> = dialogues.into_iter().filter(|d| !d.is_empty()).map(test_of).collect();
+    if !made.is_empty() {
+        import.about(&fields.path("dialogues"), "taken as examples that hit; correct `hit` where one is a counter-example");
+        out.insert("tests".into(), Value::Array(made));
+    }
+}
+
+fn test_of(sentences: &[Value]) -> Value {
+    let turns: Vec<Value> = sentences
+        .iter()
+        .map(|s| {
+            let role = s["role"].as_str().and_then(role_of).unwrap_or("unknown");
+            let mut turn = json!({ "role": role, "text": s["words"].as_str().unwrap_or_default() });
+            for (from, to) in [("begin", "start_ms"), ("end", "end_ms")] {
+                if let Some(ms) = s[from].as_i64() {
+                    turn[to] = json!(ms);
+                }
+            }
+            if let Some(loud) = s["emotionValue"].as_f64() {
+                turn["energy_db"] = json!(loud * 10.0);
+            }
+            turn
+        })
+        .collect();
+    json!({ "conversation": { "turns": turns }, "hit": true })
 }
 
 fn score(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) {
@@ -129,14 +231,19 @@ fn score(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) 
 
 /// `a&&b`, `!a`, `a||b` stay as they are; ids become slugs.
 fn expression(lambda: &str) -> String {
+    replaced(lambda, slug)
+}
+
+/// An expression with other ids.
+fn replaced(text: &str, other: impl Fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut id = String::new();
-    for c in lambda.chars().chain([' ']) {
+    for c in text.chars().chain([' ']) {
         if c.is_alphanumeric() || c == '_' || c == '-' {
             id.push(c);
         } else {
             if !id.is_empty() {
-                out.push_str(&slug(&id));
+                out.push_str(&other(&id));
                 id.clear();
             }
             out.push(c);
@@ -145,7 +252,8 @@ fn expression(lambda: &str) -> String {
     out.trim().to_owned()
 }
 
-fn condition_of(fields: &mut Taken, import: &mut Import) -> Value {
+/// A condition; and a second one if operators on sentences and on the whole call stand together in it.
+fn condition_of(fields: &mut Taken, import: &mut Import) -> (Value, Option<Value>) {
     let mut out = Map::new();
     if let Some(range) = fields.get("check_range").and_then(Value::as_object) {
         let mut range = Taken::new(range, &fields.path("check_range"));
@@ -153,29 +261,44 @@ fn condition_of(fields: &mut Taken, import: &mut Import) -> Value {
         range.rest(import);
     }
     let operators = fields.get("operators").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut ops = Map::new();
+    let mut ops: Vec<(String, Made)> = Vec::new();
     for (i, operator) in operators.iter().enumerate() {
         let place = format!("{}/{i}", fields.path("operators"));
         let Some(map) = operator.as_object() else { continue };
         let mut operator = Taken::new(map, &place);
         let oid = slug(operator.text("oid").unwrap_or("it"));
-        if let Some((name, table, scope)) = operator_of(&mut operator, import) {
-            if let Some(scope) = scope {
-                out.insert("scope".into(), json!(scope));
-            }
-            ops.insert(oid, json!({ name: table }));
+        if let Some(made) = operator_of(&mut operator, import) {
+            ops.push((oid, made));
         }
         operator.rest(import);
     }
-    out.insert("ops".into(), Value::Object(ops));
-    if let Some(lambda) = fields.text("lambda") {
-        import.exact(&fields.path("lambda"), "expr");
-        out.insert("expr".into(), json!(expression(lambda)));
+    let lambda = fields.text("lambda").map(str::to_owned);
+    let (whole, sentences): (Vec<_>, Vec<_>) = ops.into_iter().partition(|(_, made)| per_window(made));
+    let joined_by_and = lambda.as_deref().is_none_or(|l| !l.contains('!') && !l.contains("||"));
+    if !whole.is_empty() && !sentences.is_empty() && joined_by_and {
+        import.about(&fields.path("operators"), "operators on sentences and on the call became two conditions");
+        return (with_operators(out.clone(), sentences), Some(with_operators(out, whole)));
     }
-    Value::Object(out)
+    if let Some(lambda) = lambda {
+        import.exact(&fields.path("lambda"), "expr");
+        out.insert("expr".into(), json!(expression(&lambda)));
+    }
+    (with_operators(out, sentences.into_iter().chain(whole).collect()), None)
 }
 
-fn role_of(name: &str) -> Option<&'static str> {
+fn with_operators(mut condition: Map<String, Value>, ops: Vec<(String, Made)>) -> Value {
+    let mut tables = Map::new();
+    for (oid, (name, table, scope)) in ops {
+        if let Some(scope) = scope {
+            condition.insert("scope".into(), json!(scope));
+        }
+        tables.insert(oid, json!({ name: table }));
+    }
+    condition.insert("ops".into(), Value::Object(tables));
+    Value::Object(condition)
+}
+
+pub(super) fn role_of(name: &str) -> Option<&'static str> {
     match name {
         "客服" | "agent" | "1" => Some("agent"),
         "客户" | "customer" | "2" => Some("customer"),
@@ -241,195 +364,4 @@ fn check_range(range: &mut Taken, out: &mut Map<String, Value>, import: &mut Imp
         }
         fields.rest(import);
     }
-}
-
-type Made = (&'static str, Value, Option<&'static str>);
-
-/// An operator: its name, its table, and the scope that it asks for.
-fn operator_of(operator: &mut Taken, import: &mut Import) -> Option<Made> {
-    let kind = operator.text("type").or_else(|| operator.text("name")).unwrap_or_default().to_owned();
-    operator.asked.extend(["operName", "name", "type"]);
-    let place = operator.at.clone();
-    let empty = Map::new();
-    let param = operator.get("param").and_then(Value::as_object).unwrap_or(&empty);
-    let mut p = Taken::new(param, &format!("{place}/param"));
-    let made = match kind.as_str() {
-        "HIT_ANY_KEYWORDS" | "INCLUDE_KEYWORDS" => keywords(&mut p, operator, import),
-        "REGULAR_EXPRESSION" => regex(&mut p, import),
-        "SIMILAR_MATCH" => similar(&mut p, import),
-        "ADVANCED_REPEAT_DETECT" => Some(repeat(&mut p)),
-        "INTERVAL_GREATER" => silence(&mut p),
-        "SPEECH_SPEED_CHECK" => Some(rate(&mut p)),
-        "GRAB_WORDS" => Some(interrupt(&mut p)),
-        "ROLE_CHECK" => p.text("target_role").and_then(role_of).map(|role| ("speaker", json!({ "is": role }), None)),
-        "DURATION" => {
-            p.number("interval").map(|ms| ("measure", json!({ "metric": "call_ms", "value": { compare(&mut p): ms } }), None))
-        }
-        "ABUSE_MODEL" => Some(("label", json!({ "any": ["abuse"] }), None)),
-        "EMOTION_MODEL" | "CUSTOMER_CHECK_MODEL" => model(&mut p, import),
-        _ => None,
-    };
-    match &made {
-        Some((name, _, _)) if *name == "similar" => {}
-        Some((name, _, _)) => import.exact(&place, name),
-        None => import.dropped(&place, &format!("operator {kind} has no counterpart, or lacks what it needs")),
-    }
-    p.rest(import);
-    made
-}
-
-fn compare(p: &mut Taken) -> &'static str {
-    match p.text("compareOperator").unwrap_or("gt") {
-        "ge" | ">=" => "ge",
-        "lt" | "<" => "lt",
-        "le" | "<=" => "le",
-        "eq" | "=" | "==" => "eq",
-        _ => "gt",
-    }
-}
-
-fn keywords(p: &mut Taken, operator: &mut Taken, import: &mut Import) -> Option<Made> {
-    let mut words = p.texts("operKeyWords");
-    words.extend(operator.texts("operKeyWords"));
-    words.dedup();
-    if words.is_empty() {
-        return None;
-    }
-    let mut table = Map::new();
-    match p.whole("keywordMatchSize").unwrap_or(1) {
-        -1 => table.insert("all".into(), json!(words)),
-        0 => table.insert("none".into(), json!(words)),
-        1 => table.insert("any".into(), json!(words)),
-        n => {
-            table.insert("at_least".into(), json!(n));
-            table.insert("of".into(), json!(words))
-        }
-    };
-    table.insert("whole_word".into(), json!(false));
-    if p.flag("case_sensitive") == Some(true) {
-        table.insert("case_sensitive".into(), json!(true));
-    }
-    if let Some(times) = p.whole("threshold").filter(|n| *n > 1) {
-        table.insert("min_hits".into(), json!(times));
-    }
-    if p.flag("keywordExtension") == Some(true)
-        && let Some(synonyms) = p.get("synonyms").filter(|s| s.is_object())
-    {
-        import.exact(&p.path("synonyms"), "synonyms");
-        table.insert("synonyms".into(), synonyms.clone());
-    }
-    let across = p.flag("contextChatMatch") == Some(true);
-    let clause = p.flag("in_sentence") == Some(true);
-    let scope = if across { Some("window") } else { clause.then_some("clause") };
-    Some(("keyword", Value::Object(table), scope))
-}
-
-fn regex(p: &mut Taken, import: &mut Import) -> Option<Made> {
-    let pattern = p.text("regex").or_else(|| p.text("pattern"))?.to_owned();
-    let mut table = json!({ "match": pattern, "case_sensitive": true });
-    import.about(&p.path("regex"), "case sensitive, as the source seems to be; look-around is not supported");
-    if let Some(except) = p.text("notRegex") {
-        table["except"] = json!(except);
-    }
-    let clause = p.flag("in_sentence") == Some(true);
-    Some(("regex", table, clause.then_some("clause")))
-}
-
-fn similar(p: &mut Taken, import: &mut Import) -> Option<Made> {
-    let samples = p.texts("similarlySentences");
-    if samples.is_empty() {
-        return None;
-    }
-    let score = p.whole("score").or_else(|| p.whole("similarity_threshold")).unwrap_or(80);
-    import.about(&p.path("score"), "another encoder: scores do not carry over; run `zhiyin quality tune` on reviewed hits");
-    Some(("similar", json!({ "to": samples, "score": score }), None))
-}
-
-fn repeat(p: &mut Taken) -> Made {
-    let mut table = Map::new();
-    for (from, to) in [("from", "within"), ("hit_time", "times"), ("threshold", "min_chars")] {
-        if let Some(n) = p.whole(from) {
-            table.insert(to.into(), json!(n.abs()));
-        }
-    }
-    if let Some(similarity) = p.number("similarity_threshold") {
-        table.insert("similarity".into(), json!(if similarity > 1.0 { similarity / 100.0 } else { similarity }));
-    }
-    let except = p.texts("excludes");
-    if !except.is_empty() {
-        table.insert("except".into(), json!(except));
-    }
-    if let Some(role) = p.text("target_role").and_then(role_of) {
-        table.insert("of".into(), json!(role));
-    }
-    ("repeat", Value::Object(table), None)
-}
-
-fn silence(p: &mut Taken) -> Option<Made> {
-    let interval = p.number("interval")?;
-    let mut gap = Map::new();
-    gap.insert(compare(p).into(), json!(interval));
-    if let Some(end) = p.number("intervalEnd") {
-        gap.insert("lt".into(), json!(end));
-    }
-    let mut table = Map::new();
-    table.insert("gap_ms".into(), Value::Object(gap));
-    match p.whole("target") {
-        Some(0) => table.insert("how".into(), json!("own")),
-        Some(back) if back > 0 => {
-            table.insert("back".into(), json!(back));
-            let how = if p.flag("from_end") == Some(true) { "turn_end" } else { "turn" };
-            table.insert("how".into(), json!(how))
-        }
-        _ => None,
-    };
-    if p.flag("different_role") == Some(true) {
-        table.insert("between".into(), json!("different"));
-    }
-    if p.flag("checkFirstSentence") == Some(true) {
-        table.insert("include_start".into(), json!(true));
-    }
-    Some(("silence", Value::Object(table), None))
-}
-
-fn rate(p: &mut Taken) -> Made {
-    let mut table = json!({ "per_min": { "gt": p.number("velocityInMint").or_else(|| p.number("velocity")).unwrap_or(0.0) } });
-    if let Some(least) = p.whole("minWordSize") {
-        table["min_units"] = json!(least);
-    }
-    if p.flag("average") == Some(true) {
-        table["average"] = json!(true);
-    }
-    ("rate", table, None)
-}
-
-fn interrupt(p: &mut Taken) -> Made {
-    let mut table =
-        json!({ "overlap_ms": { "ge": p.number("interval").unwrap_or(0.0) }, "how": "to_previous_end", "backchannels": [] });
-    if let Some(more_than) = p.whole("threshold") {
-        table["min_units"] = json!(more_than + 1);
-    }
-    if let Some(after) = p.whole("delayTime") {
-        table["after_ms"] = json!(after);
-    }
-    ("interrupt", table, None)
-}
-
-fn model(p: &mut Taken, import: &mut Import) -> Option<Made> {
-    let code = p.text("checkType").or_else(|| p.text("model")).or_else(|| p.text("modelCode"))?.to_owned();
-    let label = match code.as_str() {
-        "ruma01" => "abuse",
-        "goawei01" => "high_risk",
-        "tousu01" => "complaint_threat",
-        "zhaozhuguan01" => "asks_supervisor",
-        "zhiyitaidu01" => "doubts_attitude",
-        "internal_complain01" => "internal_complaint",
-        "public_opinion" => "media_threat",
-        "jifeng01" => "sarcasm",
-        _ => return None,
-    };
-    if matches!(label, "high_risk" | "doubts_attitude" | "internal_complaint") {
-        import.about(&p.path("checkType"), "this label is trained by the tenant only; without it the rule is not measurable");
-    }
-    Some(("label", json!({ "any": [label] }), None))
 }

@@ -86,3 +86,85 @@ fn a_threshold_is_proposed_between_what_should_hit_and_what_should_not() {
     assert_eq!(places[0].similarity("早上好", &models), Some(81));
     assert_eq!(places[0].similarity("早上好", &Models::default()), None);
 }
+
+/// A rule as the console of the source exports it: the head apart, several ranges, an anchor and example sentences.
+const UPLOADED: &str = r#"{
+  "rule": {
+    "rid": 1204, "name": "外呼超时未结束且情绪高涨", "level": 0, "lambda": "a && b && !c", "triggers": ["a"],
+    "business": [{"bid": 3, "businessName": "售后外呼"}], "fullCycle": 0,
+    "effectiveStartTime": "2026-01-01 00:00:00", "effectiveEndTime": "2027-01-01",
+    "scoreNum": -8, "scoreType": 3, "autoReview": 3, "qualityCheckType": 1, "modifyType": 5,
+    "dialogues": [
+      {"role": "客服", "words": "这边再给您说一遍！", "begin": 1000, "end": 3500, "emotionValue": 8},
+      {"role": "客户", "words": "嗯", "begin": 4000, "end": 4300, "emotionValue": 3}
+    ]
+  },
+  "conditions": [
+    {"cid": "a", "lambda": "x && y", "check_range": {"role": "客服", "range": {"from": 1, "to": -1}},
+     "operators": [
+      {"oid": "x", "type": "ASR_EMOTION", "param": {"checkType": 3, "threshold": 7, "compareOperator": ">="}},
+      {"oid": "y", "type": "DURATION", "param": {"interval": 2000, "compareOperator": "gt"}}]},
+    {"cid": "b", "lambda": "g", "check_range": {"role": "客服"},
+     "operators": [{"oid": "g", "type": "GRAB_WORDS", "param": {"interval": 800, "threshold": 3, "delayTime": 500}}]},
+    {"cid": "c", "lambda": "t", "operators": [{"oid": "t", "type": "DURATION", "param": {"beginType": "DIALOGUE", "interval": 9000}}]},
+    {"cid": "d", "lambda": "n", "operators": [{"oid": "n", "type": "FLOW_NODE", "param": {"node": 7}}]}
+  ]
+}"#;
+
+#[test]
+fn an_exported_rule_is_taken_over_field_by_field() {
+    let made = sca(&serde_json::from_str(UPLOADED).unwrap());
+    let of = |at: &str| made.report.iter().find(|l| l.source == at).map(|l| l.result);
+    for (at, result) in [
+        ("/rule/business", Fidelity::Exact),
+        ("/rule/fullCycle", Fidelity::Exact),
+        ("/rule/effectiveStartTime", Fidelity::Approximate),
+        ("/rule/dialogues", Fidelity::Approximate),
+        ("/rule/modifyType", Fidelity::Dropped),
+        ("/conditions/0/operators", Fidelity::Approximate),
+        ("/conditions/1/operators/0", Fidelity::Exact),
+        ("/conditions/3/operators/0", Fidelity::Dropped),
+    ] {
+        assert_eq!(of(at), Some(result), "{at}: {:?}", made.report);
+    }
+    // A condition of which nothing is left makes no rule that always or never hits: it goes, with what asked for it.
+    let rule = made.imported.first().unwrap_or_else(|| panic!("{:?}", made.report));
+    assert_eq!(rule["when"], "(a && a-call) && b && !c");
+    assert_eq!(rule["conditions"]["a-call"]["ops"]["y"]["measure"]["metric"], "call_ms");
+    assert_eq!(rule["conditions"]["a"]["ops"]["x"]["energy"]["level"], json!({"ge": 7}));
+    assert_eq!(rule["conditions"]["b"]["ops"]["g"]["interrupt"]["min_units"], 4);
+    assert_eq!(rule["conditions"]["c"]["ops"]["t"]["hangup"]["gap_ms"], json!({"gt": 9000.0}));
+    assert_eq!(rule["effective"]["from"], "2026-01-01T00:00:00+08:00");
+    assert_eq!(rule["tests"][0]["conversation"]["turns"][0]["energy_db"], 80.0);
+    let text = made.to_toml().unwrap();
+    RuleFile::parse_toml("imported.toml", &text).unwrap_or_else(|p| panic!("{}\n{text}", list(&p)));
+}
+
+#[test]
+fn at_most_and_nested_functions_mean_the_same_here() {
+    let source = json!({"Name": "Calm and short", "RuleFunction": {"AND": [
+        {"Operator": "NumberLessOrEqualTo", "Operands": ["1"], "ComparisonValue": "$.ContactLens.PostCall.Interruptions.Instances"},
+        {"OR": [
+            {"Operator": "NumberLessOrEqualTo", "Operands": ["70"], "ComparisonValue": "$.ContactLens.PostCall.Loudness.HighestLoudnessScore",
+             "Filters": [{"ComparisonValue": "$.ContactLens.PostCall.ParticipantRole", "Operands": ["AGENT"]}]},
+            {"Operator": "CONTAINS_ANY", "Negate": true, "ComparisonValue": "$.ContactLens.PostCall.PatternMatch.Transcript",
+             "Operands": [{"Type": "PLAIN", "Value": "calm"}, {"Type": "PROXIMITY", "Distance": 3, "IsWithin": true}, {"Type": "LIST", "Values": ["down", "please"]}]}
+        ]},
+        {"Operator": "NumberGreaterOrEqualTo", "Operands": ["30"], "ComparisonValue": "$.Agent.AfterContactWorkDurationSecs"}
+    ]}});
+    let made = contact_lens(&source);
+    assert_eq!(made.imported.len(), 1, "{:?}", made.report);
+    let rule = Rule::from_json(&made.imported[0]).unwrap_or_else(|p| panic!("{}", list(&p)));
+    let state = |words: &str, loud: f64| {
+        let mut call = dialogue(words);
+        call.metadata.insert("acw_ms".into(), serde_json::from_value(json!(31_000)).unwrap());
+        call.turns.iter_mut().for_each(|t| t.energy_db = Some(loud));
+        RuleSet::compile(vec![rule.clone()]).evaluate(&call, &Models::default()).unwrap()[0].state
+    };
+    let two = "customer 0-9 one two three four five six\nagent 3-10 no wait a moment\ncustomer 11-19 one two three four\nagent 13-20 no wait a moment";
+    assert_eq!(state("customer 0-2 hello\nagent 3-5 hello", 60.0), RuleState::Hit);
+    assert_eq!(state(two, 60.0), RuleState::Miss, "two interruptions are more than one");
+    let one = two.lines().take(2).collect::<Vec<_>>().join("\n");
+    assert_eq!(state(&one, 60.0), RuleState::Hit, "one is allowed");
+    assert_eq!(state("agent 0-2 please calm down", 90.0), RuleState::Miss, "loud, and the words are there");
+}

@@ -169,3 +169,53 @@ fn steps_come_from_a_shared_graph() {
     assert_eq!((result.state, result.missing), (RuleState::Hit, vec!["refund-bye".to_owned()]));
     assert_eq!(RuleFile::parse_toml("r", text).unwrap_err()[0].code, "unknown_id");
 }
+
+#[test]
+fn ten_usual_mistakes_are_named_with_their_place_and_the_way_out() {
+    let rule = |body: &str| format!("[[rule]]\nid = \"r\"\nwhen = \"a\"\n[rule.conditions.a]\n{body}\n");
+    for (text, place, code, says) in [
+        (rule("keywords = { any = [\"退款\"] }"), "5:1", "unknown_field", "did you mean \"keyword\"?"),
+        (rule("keyword = { any = \"退款\" }"), "5:19", "bad_value", "list"),
+        (rule("intent = { any = [\"refund_stauts\"] }"), "5:19", "unknown_label", "did you mean \"refund_status\"?"),
+        (rule("regex = { match = '工号 }"), "5:19", "toml_syntax", "quote"),
+        (rule("time = { from_ms = 9000, to_ms = 3000 }\nkeyword = { any = [\"退款\"] }"), "5:8", "empty_window", "9000"),
+        (rule("anchor = { of = \"a\", where = \"after\" }\nkeyword = { any = [\"退款\"] }"), "5:17", "anchor_cycle", "a -> a"),
+        (rule("role = \"agnet\"\nkeyword = { any = [\"退款\"] }"), "5:8", "bad_value", "did you mean \"agent\"?"),
+        (rule("sentences = [1, \"3\"]\nkeyword = { any = [\"退款\"] }"), "5:13", "bad_value", "whole numbers"),
+        (rule("keyword = { any = [\"退款\"] }").repeat(2), "7:6", "duplicate_id", "\"r\""),
+        (rule("keyword = { any = [\"退款\"] }").replace("when = \"a\"", "when = \"a & b\""), "3:11", "expr_syntax", "&&"),
+        (
+            rule("keyword = { any = [\"退款\"] }").replace("when = \"a\"", "level = \"serius\"\nwhen = \"a\""),
+            "3:9",
+            "bad_value",
+            "did you mean \"serious\"?",
+        ),
+        (
+            rule("keyword = { any = [\"@sorry\"] }").replace("[rule.cond", "lists.sorryy = [\"抱歉\"]\n[rule.cond"),
+            "6:20",
+            "unknown_list",
+            "did you mean \"sorryy\"?",
+        ),
+    ] {
+        let found = match RuleFile::parse_toml("rules.toml", &text) {
+            Ok(rules) => rules.into_iter().flat_map(|r| r.warnings).collect(),
+            Err(problems) => problems,
+        };
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let fits = |s: &String| s.starts_with(&format!("rules.toml:{place} ")) && s.contains(code) && s.contains(says);
+        assert!(shown.iter().any(fits), "{code} at {place} saying {says}:\n{}\n{text}", shown.join("\n"));
+    }
+}
+
+#[test]
+fn patterns_that_would_explode_run_in_linear_time_or_are_refused() {
+    // With backtracking each of these takes longer than the age of the world on a text like this.
+    for pattern in ["(a+)+b", "(a|a)*b", "(a|aa)+$b", "(.*a){12}b", "(x+x+)+y|(a*)*b"] {
+        let rule = rule("a", &format!("conditions.a = {{ role = \"agent\", regex.match = '{pattern}' }}"));
+        let call = dialogue(&format!("agent {}", "a".repeat(20_000)));
+        assert_eq!(evaluate(&rule, &call).state, RuleState::Miss, "{pattern}");
+    }
+    // And one whose automaton would not fit into memory is refused at its place.
+    let found = codes("conditions.a.regex.match = '((\\w{100}){100}){100}'");
+    assert_eq!(found, [("bad_regex".to_owned(), "/conditions/a/regex/match".to_owned())]);
+}

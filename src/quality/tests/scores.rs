@@ -158,7 +158,7 @@ fn a_report_is_one_escaped_page_and_lines_are_quoted() {
         call.id = format!("=c{i},\"x\"");
         let card = score("s", &call, &set, &scheme, &Models::default()).unwrap();
         report.add(&card, Some(&call));
-        let line = report::csv_line(&card, &["service"]);
+        let line = spreadsheet::csv_line(&card, &["service"]);
         assert!(line.starts_with(&format!("\"'=c{i},\"\"x\"\"\",")), "{line}");
     }
     let page = report.html();

@@ -1,178 +1,12 @@
-//! Reports over many scorecards: a page that needs nothing but itself, and lines for spreadsheets.
-//!
-//! A [`Report`] takes scorecards one by one and keeps sums, a histogram and the worst conversations, so its memory
-//! does not grow with their number.
+//! The report as a page.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::model::Level;
-use super::rule_test::quote;
-use super::ruleset::RuleState;
-use super::score::{Scorecard, ScoredRule};
-use crate::conversation::{Conversation, Language};
-
-/// How many quotes of a rule the page shows for a conversation.
-const QUOTES: usize = 4;
-
-#[derive(Clone, Debug, Default)]
-struct RuleTally {
-    name: String,
-    level: Level,
-    hit: usize,
-    miss: usize,
-    na: usize,
-    points: f64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct AgentTally {
-    team: String,
-    calls: usize,
-    scored: usize,
-    sum: f64,
-    fatal: usize,
-    hits: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Worst {
-    total: f64,
-    call_id: String,
-    agent: String,
-    fatal: bool,
-    hits: Vec<WorstHit>,
-}
-
-/// A hit of one of the worst conversations.
-#[derive(Clone, Debug)]
-struct WorstHit {
-    name: String,
-    level: Level,
-    points: f64,
-    /// Who, and the words.
-    quotes: Vec<(String, String)>,
-}
-
-/// A report that is being made.
-#[derive(Clone, Debug)]
-pub struct Report {
-    title: String,
-    language: Language,
-    keep_worst: usize,
-    conversations: usize,
-    unscored: usize,
-    fatal: usize,
-    sum: f64,
-    max: f64,
-    histogram: [usize; 10],
-    dimensions: BTreeMap<String, (String, f64, usize)>,
-    rules: BTreeMap<String, RuleTally>,
-    agents: BTreeMap<String, AgentTally>,
-    worst: Vec<Worst>,
-}
+use super::{AgentTally, Report, RuleTally, WorstHit};
+use crate::conversation::Language;
+use crate::quality::Level;
 
 impl Report {
-    /// An empty report; it will show the `worst` conversations with the lowest totals.
-    pub fn new(title: &str, language: Language, worst: usize) -> Self {
-        Self {
-            title: title.to_owned(),
-            language,
-            keep_worst: worst,
-            conversations: 0,
-            unscored: 0,
-            fatal: 0,
-            sum: 0.0,
-            max: 100.0,
-            histogram: [0; 10],
-            dimensions: BTreeMap::new(),
-            rules: BTreeMap::new(),
-            agents: BTreeMap::new(),
-            worst: Vec::new(),
-        }
-    }
-
-    /// Takes a scorecard; with its conversation the evidence can be quoted.
-    pub fn add(&mut self, card: &Scorecard, conversation: Option<&Conversation>) {
-        self.conversations += 1;
-        self.max = card.max;
-        self.fatal += usize::from(!card.fatal.is_empty());
-        match card.total {
-            Some(total) => {
-                self.sum += total;
-                let share = if card.max > 0.0 { (total / card.max).clamp(0.0, 1.0) } else { 0.0 };
-                self.histogram[((share * 10.0) as usize).min(9)] += 1;
-            }
-            None => self.unscored += 1,
-        }
-        for dimension in &card.dimensions {
-            let name = dimension.name.clone().unwrap_or_else(|| dimension.id.clone());
-            let entry = self.dimensions.entry(dimension.id.clone()).or_insert((name, 0.0, 0));
-            if let Some(score) = dimension.score {
-                entry.1 += score;
-                entry.2 += 1;
-            }
-        }
-        for rule in &card.results {
-            let tally = self.rules.entry(rule.result.rule.clone()).or_default();
-            tally.name = title(rule).to_owned();
-            tally.level = rule.level;
-            tally.points += rule.points;
-            match rule.result.state {
-                RuleState::Hit => tally.hit += 1,
-                RuleState::Miss => tally.miss += 1,
-                RuleState::Na => tally.na += 1,
-                RuleState::NotApplicable | RuleState::Pending => {}
-            }
-        }
-        self.add_agent(card);
-        self.add_worst(card, conversation);
-    }
-
-    fn add_agent(&mut self, card: &Scorecard) {
-        let agent = self.agents.entry(card.agent_id.clone().unwrap_or_else(|| "–".into())).or_default();
-        agent.team = card.team.clone().unwrap_or_default();
-        agent.calls += 1;
-        agent.fatal += usize::from(!card.fatal.is_empty());
-        agent.hits += card.results.iter().filter(|r| counts_against(r)).count();
-        if let Some(total) = card.total {
-            agent.scored += 1;
-            agent.sum += total;
-        }
-    }
-
-    fn add_worst(&mut self, card: &Scorecard, conversation: Option<&Conversation>) {
-        let Some(total) = card.total else { return };
-        let full = self.worst.len() >= self.keep_worst;
-        if full && self.worst.last().is_none_or(|w| w.total <= total) {
-            return;
-        }
-        let quotes = |rule: &ScoredRule| match conversation {
-            Some(conversation) => rule
-                .result
-                .evidence
-                .iter()
-                .take(QUOTES)
-                .map(|span| {
-                    let role = conversation.turns.get(span.turn).map_or("", |t| t.role.name());
-                    (format!("{role} #{}", span.turn), quote(conversation, *span))
-                })
-                .collect(),
-            None => Vec::new(),
-        };
-        let hits = card
-            .results
-            .iter()
-            .filter(|r| counts_against(r))
-            .map(|r| WorstHit { name: title(r).to_owned(), level: r.level, points: r.points, quotes: quotes(r) })
-            .collect();
-        let agent = card.agent_id.clone().unwrap_or_else(|| "–".into());
-        let entry = Worst { total, call_id: card.call_id.clone(), agent, fatal: !card.fatal.is_empty(), hits };
-        let place = self.worst.partition_point(|w| w.total <= total);
-        self.worst.insert(place, entry);
-        self.worst.truncate(self.keep_worst);
-    }
-
     /// The page: HTML with its own styles and pictures, nothing loaded from elsewhere.
     pub fn html(&self) -> String {
         let zh = self.language == Language::Zh;
@@ -181,7 +15,7 @@ impl Report {
         let mean = if scored > 0 { format!("{:.2}", self.sum / scored as f64) } else { "–".into() };
         let mut page = String::new();
         let lang = if zh { "zh-CN" } else { "en" };
-        let title = escape(&self.title);
+        let title = escape(self.own_part(&self.title));
         let _ = write!(
             page,
             "<!doctype html>\n<html lang=\"{lang}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
@@ -229,7 +63,7 @@ impl Report {
 
     fn write_dimensions(&self, page: &mut String, heading: &str, mean_label: &str) {
         let _ = write!(page, "<h2>{heading}</h2><table><tr><th></th><th class=\"n\">{mean_label}</th><th></th></tr>");
-        for (name, sum, count) in self.dimensions.values() {
+        for (_, name, sum, count) in &self.dimensions {
             let mean = if *count > 0 { sum / *count as f64 } else { 0.0 };
             let shown = if *count > 0 { format!("{mean:.2}") } else { "–".into() };
             let _ =
@@ -251,7 +85,8 @@ impl Report {
             label("Not measurable", "不可测"),
             label("Points", "扣加分"),
         );
-        let mut rules: Vec<&RuleTally> = self.rules.values().collect();
+        // Rules of the other language, or of another medium, concern none of these conversations.
+        let mut rules: Vec<&RuleTally> = self.rules.values().filter(|r| r.hit + r.miss + r.na > 0).collect();
         rules.sort_by(|a, b| rate(b).total_cmp(&rate(a)).then_with(|| a.name.cmp(&b.name)));
         for rule in rules {
             let _ = write!(
@@ -311,10 +146,10 @@ impl Report {
             let fatal = if worst.fatal { format!(" <em>{}</em>", label("fatal", "致命")) } else { String::new() };
             let _ = write!(
                 page,
-                "<section><h3>{} · {} · {:.2}{fatal}</h3><ul>",
+                "<section><h3>{:.2} · {} · {}{fatal}</h3><ul>",
+                worst.total,
                 escape(&worst.call_id),
-                escape(&worst.agent),
-                worst.total
+                escape(&worst.agent)
             );
             for WorstHit { name, level, points, quotes } in &worst.hits {
                 let _ = write!(page, "<li><span class=\"{}\">{}</span> {points:+.1}", level.name(), escape(name));
@@ -338,15 +173,6 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;max-
     padding-left:.6rem;border-left:3px solid #cbd5e0}small{color:#5b6777}em{color:#b3261e}.serious{color:#b3261e}.medium{color:#a15c00}\
     .light{color:#3d4a5c}@media(prefers-color-scheme:dark){body{background:#12171e;color:#e6ebf1}.facts div{background:#1d2530}\
     td,th,section{border-color:#2b3644}.chart text{fill:#e6ebf1}.light{color:#b4c0cf}}";
-
-fn title(rule: &ScoredRule) -> &str {
-    rule.name.as_deref().unwrap_or(&rule.result.rule)
-}
-
-/// A hit that is nothing to be proud of.
-fn counts_against(rule: &ScoredRule) -> bool {
-    rule.result.state == RuleState::Hit && rule.kind == super::model::Kind::Violation
-}
 
 fn rate(rule: &RuleTally) -> f64 {
     let measured = rule.hit + rule.miss;
@@ -382,44 +208,4 @@ fn escape(text: &str) -> String {
         }
     }
     out
-}
-
-/// The first line of a spreadsheet of scorecards that [`csv_line`] fills.
-pub fn csv_header(dimensions: &[&str]) -> String {
-    let mut fields = vec!["call_id", "agent_id", "team", "scheme_id", "total", "max", "fatal", "hits"];
-    fields.extend(dimensions);
-    record(fields.iter().map(|f| (*f).to_owned()))
-}
-
-/// A scorecard as a line of a spreadsheet, with the given dimensions as its last columns.
-pub fn csv_line(card: &Scorecard, dimensions: &[&str]) -> String {
-    let number = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v}"));
-    let hits: Vec<&str> =
-        card.results.iter().filter(|r| r.result.state == RuleState::Hit).map(|r| r.result.rule.as_str()).collect();
-    let mut fields = vec![
-        card.call_id.clone(),
-        card.agent_id.clone().unwrap_or_default(),
-        card.team.clone().unwrap_or_default(),
-        card.scheme_id.clone(),
-        number(card.total),
-        format!("{}", card.max),
-        card.fatal.join(" "),
-        hits.join(" "),
-    ];
-    for id in dimensions {
-        fields.push(number(card.dimensions.iter().find(|d| d.id == *id).and_then(|d| d.score)));
-    }
-    record(fields.into_iter())
-}
-
-/// One CSV record. A text that a spreadsheet would take for a formula gets an apostrophe in front.
-fn record(fields: impl Iterator<Item = String>) -> String {
-    let quoted: Vec<String> = fields
-        .map(|field| {
-            let formula = field.starts_with(['=', '+', '@', '\t']) || (field.starts_with('-') && field.parse::<f64>().is_err());
-            let field = if formula { format!("'{field}") } else { field };
-            if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
-        })
-        .collect();
-    quoted.join(",") + "\n"
 }
