@@ -27,12 +27,14 @@ fn class_of(number: usize, rule: &Rule, index: usize, own: &mut [Option<usize>],
     let condition = &rule.conditions[index];
     // Anchors run in no circle, or the rule would have been refused.
     let anchor = condition.anchor.map(|anchor| class_of(number, rule, anchor.of, own, known));
+    // Steps of a shared graph are not written in the rule.
     let mut written = rule.source["conditions"][&condition.id].clone();
-    if let Some(written) = written["anchor"].as_object_mut() {
+    if let Some(written) = written.get_mut("anchor").and_then(serde_json::Value::as_object_mut) {
         written.remove("of");
     }
     let mut key = format!("{anchor:?} {written}");
-    if condition.ops.iter().any(|op| matches!(op, Operator::Flow(_))) {
+    let alone = written.is_null() || condition.ops.iter().any(|op| matches!(op, Operator::Flow(_)));
+    if alone {
         key.push_str(&format!(" {number} {index}"));
     }
     if key.contains("\"@") {

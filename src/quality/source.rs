@@ -43,6 +43,9 @@ impl Source {
         let document = Document::parse(text.to_owned()).map_err(|e| {
             let offset = e.span().map_or(0, |span| span.start);
             let (line, column) = line_column(text, offset);
+            // What a quote that is not closed swallows is seen as missing only later.
+            let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+            let open = ['\'', '"'].into_iter().find(|quote| written.matches(*quote).count() % 2 == 1);
             Box::new(Problem {
                 file: name.to_owned(),
                 line,
@@ -50,7 +53,7 @@ impl Source {
                 pointer: String::new(),
                 code: "toml_syntax",
                 message: e.message().trim().replace('\n', ", "),
-                hint: None,
+                hint: open.map(|quote| format!("is a quote {quote} missing on this line?")),
                 severity: Severity::Error,
             })
         })?;

@@ -1,5 +1,7 @@
 //! `intent`, `emotion` and `label`: what models said of a sentence.
 
+use std::sync::LazyLock;
+
 use serde_json::Value as Json;
 
 use super::{Outcome, absent, plain};
@@ -42,6 +44,18 @@ pub(crate) const LABELS: [&str; 27] = [
     "internal_complaint",
     "dead_air_filler",
 ];
+
+/// The intents of the shipped taxonomy; a deployment may train others, so that an unknown one is a warning only.
+static INTENTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let taxonomy: toml::Value = toml::from_str(include_str!("../../../pipelines/taxonomy/intent.toml"))
+        .unwrap_or_else(|error| unreachable!("the taxonomy is part of the program: {error}"));
+    let groups = taxonomy.get("group").and_then(toml::Value::as_array).into_iter().flatten();
+    groups
+        .filter_map(|group| group.get("intents")?.as_array())
+        .flatten()
+        .filter_map(|intent| intent.get("id")?.as_str().map(str::to_owned))
+        .collect()
+});
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
@@ -87,12 +101,12 @@ impl Labels {
             return None;
         };
         let names = fields.texts(key, report)?;
-        let known: &[&str] = match field {
-            Field::Intent => &[],
-            Field::Emotion => &EMOTIONS,
-            Field::Label => &LABELS,
+        let known: Vec<&str> = match field {
+            Field::Intent => INTENTS.iter().map(String::as_str).collect(),
+            Field::Emotion => EMOTIONS.to_vec(),
+            Field::Label => LABELS.to_vec(),
         };
-        for (i, name) in names.iter().enumerate().filter(|(_, n)| !known.is_empty() && !known.contains(&n.as_str())) {
+        for (i, name) in names.iter().enumerate().filter(|(_, n)| !known.contains(&n.as_str())) {
             let place = format!("{}/{i}", fields.at(key));
             report.warn(
                 &place,

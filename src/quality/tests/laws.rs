@@ -157,6 +157,12 @@ prop_compose! {
         tail in 0_i64..9_000,
         by in prop::option::of(prop::sample::select(vec![Role::Agent, Role::Customer])),
         tier in prop::bool::ANY,
+        hold in prop::sample::select(vec![
+            None,
+            Some(Vec::new()),
+            Some(vec![[3_000, 4_500]]),
+            Some(vec![[1_000, 1_400], [5_000, 9_000]]),
+        ]),
     ) -> Conversation {
         let mut placed: Vec<Turn> = Vec::new();
         let (mut end, mut start) = (0, 0);
@@ -170,7 +176,7 @@ prop_compose! {
             id: "c".into(),
             language: Some("zh".into()),
             channel: Some(crate::conversation::Channel::Voice),
-            hold: Some(vec![[3_000, 4_500]]),
+            hold,
             turns: placed,
             duration_ms: Some(last + tail + 1),
             hangup_by: by,
