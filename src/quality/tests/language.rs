@@ -178,7 +178,7 @@ fn ten_usual_mistakes_are_named_with_their_place_and_the_way_out() {
         (rule("keyword = { any = \"退款\" }"), "5:19", "bad_value", "list"),
         (rule("intent = { any = [\"refund_stauts\"] }"), "5:19", "unknown_label", "did you mean \"refund_status\"?"),
         (rule("regex = { match = '工号 }"), "5:24", "toml_syntax", "is a quote ' missing"),
-        (rule("time = { from_ms = 9000, to_ms = 3000 }\nkeyword = { any = [\"退款\"] }"), "5:8", "empty_window", "9000"),
+        (rule("time = { from_ms = 9000, to_ms = 3000 }\nkeyword = { any = [\"退款\"] }"), "5:8", "empty_window", "wrong order"),
         (rule("anchor = { of = \"a\", where = \"after\" }\nkeyword = { any = [\"退款\"] }"), "5:17", "anchor_cycle", "a -> a"),
         (rule("role = \"agnet\"\nkeyword = { any = [\"退款\"] }"), "5:8", "bad_value", "did you mean \"agent\"?"),
         (rule("sentences = [1, \"3\"]\nkeyword = { any = [\"退款\"] }"), "5:13", "bad_value", "whole numbers"),
