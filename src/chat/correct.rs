@@ -69,6 +69,8 @@ pub(super) fn correction(
             }
             SlotKind::Choice => read(slot, &rest, Reading { asked: is_named, ..reading })
                 .or_else(|| slot.early.then(|| None).unwrap_or_else(|| read(slot, &rest, reading))),
+            // "the name is wrong, it's John Smith": the new one stands behind the last comma.
+            SlotKind::Name => last_part(&rest).and_then(|part| read(slot, &part, reading)).or_else(|| read(slot, &rest, reading)),
             _ => read(slot, &rest, reading),
         };
         if let Some(value) = value.filter(|v| frame.slots.get(&slot.name) != Some(v)) {
@@ -79,6 +81,12 @@ pub(super) fn correction(
     let says_wrong = WRONG.iter().any(|w| message.plain.contains(w));
     let slot = named.first().filter(|_| says_wrong)?;
     Some(Correction { slot: slot.name.clone(), value: None })
+}
+
+/// What stands behind the last comma, without the words that announce it.
+fn last_part(rest: &Message) -> Option<Message> {
+    let (_, part) = rest.raw.rsplit_once([',', '，', '。', ';', '；'])?;
+    Some(Message::read(&without_lead(part), rest.language, 500)).filter(|part| !part.plain.is_empty())
 }
 
 /// Of two options the one that was not chosen.

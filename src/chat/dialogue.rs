@@ -92,7 +92,6 @@ impl<'a> Talk<'a> {
             buttons: Vec::new(),
             needs: None,
             hand_over: None,
-            unsaid: None,
         };
         Self { book, message, heard, citations: Vec::new(), gap: None, answered: false, searches: false, progress }
     }
@@ -179,7 +178,7 @@ impl<'a> Talk<'a> {
         let fits = self.book.fits(&self.message.plain, self.heard.vector.as_deref(), &self.heard.intents);
         let best = fits.first().filter(|fit| fit.score >= thresholds.start_flow);
         if let Some(best) = best {
-            if self.asks_in_general()
+            if (self.asks_in_general() || self.asks_on())
                 && let Some(answer) = self.answer()
             {
                 let flow = best.flow.clone();
@@ -205,6 +204,11 @@ impl<'a> Talk<'a> {
     /// Whether a message asks how things are done in general, not to have them done.
     pub(super) fn asks_in_general(&self) -> bool {
         self.hears(Cue::HowTo) || (self.hears(Cue::General) && !self.hears(Cue::Personal))
+    }
+
+    /// Whether a message asks on about what was answered last, as "and if it takes longer than that?" does.
+    pub(super) fn asks_on(&self) -> bool {
+        self.heard.query != self.message.raw.trim() && self.message.units() > 4 && self.hears(Cue::Question)
     }
 
     /// The answer out of the passages, if one is good enough.
@@ -304,6 +308,8 @@ impl<'a> Talk<'a> {
         let Some(found) = found else { return false };
         let mut frame = last.clone();
         frame.sub = false;
+        // It is done anew, so it is told anew.
+        frame.said.clear();
         self.progress.state.stack.push(frame);
         self.apply(&found);
         true

@@ -56,8 +56,6 @@ pub(super) struct Progress<'a> {
     pub(super) buttons: Vec<Button>,
     pub(super) needs: Option<CallRequest>,
     pub(super) hand_over: Option<Reason>,
-    /// The last text of this turn that was left out because it had been said before.
-    pub(super) unsaid: Option<(String, String)>,
 }
 
 /// How one pass over the steps of the front flow ended.
@@ -91,11 +89,6 @@ impl Progress<'_> {
 
     fn finish(&mut self, flow: &Flow) {
         let Some(frame) = self.state.stack.pop() else { return };
-        // A flow that comes to its end again, after a correction, says so again rather than nothing.
-        if let Some((name, text)) = self.unsaid.take().filter(|_| !self.acts.iter().any(|act| matches!(act, Act::Say(_)))) {
-            self.acts.push(Act::Say(name));
-            self.said.push(text);
-        }
         self.acts.push(Act::Done(flow.id.clone()));
         if flow.once {
             self.state.passed.insert(flow.id.clone());
@@ -269,8 +262,6 @@ impl Progress<'_> {
         if fresh || repeat {
             self.acts.push(Act::Say(name.to_owned()));
             self.said.push(text);
-        } else {
-            self.unsaid = Some((name.to_owned(), text));
         }
     }
 }

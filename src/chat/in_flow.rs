@@ -28,7 +28,10 @@ impl Talk<'_> {
             return;
         }
         let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice | SlotKind::Number);
-        let asks = self.hears(Cue::Question) && self.message.units() >= 4;
+        // "did that, no change" sounds like a question and is an answer.
+        let marked = self.message.raw.contains(['?', '？']);
+        let answers = asked.kind == SlotKind::YesNo && value.is_some() && !marked;
+        let asks = self.hears(Cue::Question) && self.message.units() >= 4 && !answers;
         if asks
             && open_kind
             && asked.kind != SlotKind::Text

@@ -79,7 +79,7 @@ fn language_of(text: &str, before: Language) -> Language {
 
 static LEAD: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
-        r"^(不对|不是的?|不|错了|哦|噢|啊|呃|哎呀?|诶|等等|等下|等一下|不好意思|抱歉|对不起|我?(刚才|刚刚)?(说|写|打|输|记|看|搞|弄)(错|反)了?|更正(一下)?|其实|那个)[了啊呀，,。!！ ]*",
+        r"^(不好意思|不对|不是的?|不[，, ]|错了|哦|噢|啊|呃|哎呀?|诶|等等|等下|等一下|抱歉|对不起|我?(刚才|刚刚)?(说|写|打|输|记|看|搞|弄)(错|反)了?|更正(一下)?|其实|那个)[了啊呀，,。!！ ]*",
         r"^(应该是|应该|改成|改为|换成|是|到|寄到|送到|要)[：:，, ]*",
         r"(?i)^(no|nope|wait|sorry|oops|actually|hold on|hang on|oh|hmm|ah|ugh|uh|erm|scratch that|correction|my mistake|my bad|whoops|pardon|that'?s wrong|not right|wrong one|typo)[,.!;: -]+",
         r"(?i)^(i meant( to (say|type|write))?|i mean|it should (be|have been)|should be|it'?s|it is|make (it|that)|change (it|that) to|rather|to)[: ]+",

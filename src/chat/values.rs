@@ -19,6 +19,7 @@ fn regex(source: &str) -> Option<Regex> {
 static ORDER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"[A-Za-z]{1,4}-?\d{6,18}|\d{8,20}"));
 static MOBILE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^1[3-9]\d{9}$"));
 static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\d+(?:\.\d+)?"));
+static LONG_NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\d{5,}"));
 static PHONE_LIKE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"\+?\(?\d[\d ()-]{5,18}\d"));
 static NAME_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     regex(
@@ -58,7 +59,7 @@ pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<Stri
         SlotKind::Phone => phone(message, reading.asked),
         SlotKind::Amount => amount(message, reading.asked),
         SlotKind::Date => date(slot, message, reading),
-        SlotKind::Month => dates::month(&message.written(), reading.today).or_else(|| dates::month(&message.raw, reading.today)),
+        SlotKind::Month => month(message, reading.today),
         SlotKind::Choice => choice(slot, message, reading.asked),
         SlotKind::YesNo => yes_no(message, reading.config),
         SlotKind::Digits => digits(slot, message),
@@ -67,6 +68,15 @@ pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<Stri
         SlotKind::Address => address(&message.raw),
         SlotKind::Text => Some(message.raw.trim().to_owned()).filter(|t| t.chars().any(char::is_alphanumeric)),
     }
+}
+
+fn month(message: &Message, today: NaiveDate) -> Option<String> {
+    let found = dates::month(&message.written(), today).or_else(|| dates::month(&message.raw, today));
+    // "13912345678二月份": the number before the month is none of its digits.
+    found.or_else(|| {
+        let rest = LONG_NUMBER.as_ref()?.replace_all(&message.raw, " ").into_owned();
+        dates::month(&Message::read(&rest, message.language, 500).written(), today)
+    })
 }
 
 fn order_no(text: &str, asked: bool) -> Option<String> {
@@ -303,7 +313,10 @@ fn name(text: &str) -> Option<String> {
     }
     if head.chars().any(is_han) {
         let chars = head.chars().count();
-        const NO_NAMES: [&str; 18] = [
+        const NO_NAMES: [&str; 21] = [
+            "不对",
+            "错了",
+            "写错",
             "什么",
             "怎么",
             "为什么",
