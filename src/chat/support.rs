@@ -40,7 +40,13 @@ const DENIES: [&str; 22] = [
     "neither ",
 ];
 /// What looks like a denial and is none, or says of a price that there is none.
-const NO_DENIAL: [&str; 16] = [
+const NO_DENIAL: [&str; 22] = [
+    "别人",
+    "别的",
+    "特别",
+    "区别",
+    "分别",
+    "级别",
     "无理由",
     "不限",
     "没有上限",
@@ -100,7 +106,7 @@ pub fn is_supported(sentence: &str, passage: &str) -> bool {
         return false;
     }
     let clauses = clauses(&passage);
-    if belongs_to_another(&sentence, &wanted, &clauses) {
+    if belongs_to_another(&sentence, &clauses) {
         return false;
     }
     let Some(nearest) = nearest(&sentence, &wanted, &clauses) else { return false };
@@ -166,11 +172,18 @@ fn numbers(text: &str) -> Vec<Number> {
     found
 }
 
-/// Parts of a text between marks.
+/// Parts of a folded text between marks; a comma or colon inside a number is none.
 fn clauses(text: &str) -> Vec<String> {
-    let marks = ['，', '。', '；', '！', '？', '\n', ';', '!', '?', '|'];
-    let flat = text.replace(". ", "\n").replace(", ", "\n").replace(": ", "\n").replace('：', "\n");
-    flat.split(marks).map(|c| format!(" {} ", c.trim())).filter(|c| c.trim().chars().any(char::is_alphanumeric)).collect()
+    let chars: Vec<char> = text.chars().collect();
+    let digit = |at: Option<usize>| at.and_then(|i| chars.get(i)).is_some_and(char::is_ascii_digit);
+    let ends = |(at, c): (usize, &char)| match c {
+        '。' | '；' | '！' | '？' | '\n' | ';' | '!' | '?' | '，' | '：' => true,
+        ',' | ':' => !(digit(at.checked_sub(1)) && digit(Some(at + 1))),
+        '.' => chars.get(at + 1).is_none_or(|next| next.is_whitespace()),
+        _ => false,
+    };
+    let flat: String = chars.iter().enumerate().map(|(at, c)| if ends((at, c)) { '\n' } else { *c }).collect();
+    flat.lines().map(|c| format!(" {} ", c.trim())).filter(|c| c.chars().any(char::is_alphanumeric)).collect()
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -181,15 +194,18 @@ fn words(text: &str) -> Vec<String> {
 
 /// Whether a word of the sentence stands in the passage only beside other numbers than those of the sentence: "savings cards
 /// 1 to 3 days, credit cards 3 to 7 days" does not say "savings cards 3 to 7 days".
-fn belongs_to_another(sentence: &str, wanted: &[Number], clauses: &[String]) -> bool {
-    if wanted.is_empty() {
-        return false;
-    }
-    let counted: Vec<(Vec<String>, Vec<Number>)> = clauses.iter().map(|c| (words(c), numbers(c))).collect();
-    words(sentence).iter().filter(|word| word.chars().count() > 1).any(|word| {
-        let mut places = counted.iter().filter(|(words, _)| words.contains(word)).peekable();
-        places.peek().is_some()
-            && places.all(|(_, numbers)| !numbers.is_empty() && !wanted.iter().any(|number| numbers.contains(number)))
+fn belongs_to_another(sentence: &str, known: &[String]) -> bool {
+    let counted: Vec<(Vec<String>, Vec<Number>)> = known.iter().map(|c| (words(c), numbers(c))).collect();
+    clauses(sentence).iter().any(|clause| {
+        let wanted = numbers(clause);
+        let elsewhere = |word: &String| {
+            let mut places = counted.iter().filter(|(words, _)| words.contains(word)).peekable();
+            let beside_others = |(_, there): &(Vec<String>, Vec<Number>)| {
+                !there.is_empty() && !wanted.iter().all(|number| there.contains(number))
+            };
+            places.peek().is_some() && places.all(beside_others)
+        };
+        !wanted.is_empty() && words(clause).iter().filter(|word| word.chars().count() > 1).any(elsewhere)
     })
 }
 
