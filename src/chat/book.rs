@@ -267,12 +267,12 @@ impl Checker<'_> {
                 if row.when.is_empty() && index + 1 < table.rows.len() {
                     let message =
                         format!("row {} of table \"{}\" always holds; the rows behind it never count", index + 1, table.id);
-                    problems.push(self.source.problem(&["id", &format!("\"{}\"", table.id)], message));
+                    problems.push(self.source.problem(&["id =", &format!("\"{}\"", table.id)], message));
                 }
             }
             if table.rows.last().is_none_or(|row| !row.when.is_empty()) {
                 let message = format!("table \"{}\" needs a last row without `when`, for everything else", table.id);
-                problems.push(self.source.problem(&["id", &format!("\"{}\"", table.id)], message));
+                problems.push(self.source.problem(&["id =", &format!("\"{}\"", table.id)], message));
             }
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn line_of(text: &str, parts: &[&str]) -> usize {
 
 /// A TOML error as a problem: the line of its span, and the nearest name when a field is unknown.
 pub(super) fn toml_problem(file: &str, text: &str, error: &toml::de::Error) -> Problem {
-    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let message = error.message();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let unknown_name = message.starts_with("unknown field") || message.starts_with("unknown variant");
