@@ -189,7 +189,7 @@
           return false;
         }
         const page = await answer.json();
-        for (const message of page.items) this.add(message.role, message.text, message.message_id);
+        for (const { role, text, message_id } of page.items) this.add(role, role === "customer" ? this.titles(text) : text, message_id);
         cursor = page.next_cursor || null;
       }
       this.listen();
@@ -225,7 +225,15 @@
       this.say(text);
     }
 
+    // A pressed button sends its payload and shows its title, also behind a reload.
+    titles(payload, title) {
+      const known = JSON.parse(sessionStorage.getItem("zhiyin-chat-titles") || "{}");
+      if (title) sessionStorage.setItem("zhiyin-chat-titles", JSON.stringify({ ...known, [payload]: title }));
+      return title || known[payload] || payload;
+    }
+
     async say(text, shown = text) {
+      if (shown !== text) this.titles(text, shown);
       if (!this.chat) await this.begin();
       if (!this.chat || this.busy) return;
       this.add("customer", shown);
