@@ -119,8 +119,9 @@ impl Report {
             }
         }
         for rule in &card.results {
+            let name = self.own_part(title(rule)).to_owned();
             let tally = self.rules.entry(rule.result.rule.clone()).or_default();
-            tally.name = title(rule).to_owned();
+            tally.name = name;
             tally.level = rule.level;
             tally.points += rule.points;
             match rule.result.state {
@@ -178,7 +179,7 @@ impl Report {
             .results
             .iter()
             .filter(|r| counts_against(r))
-            .map(|r| WorstHit { name: title(r).to_owned(), level: r.level, points: r.points, quotes: quotes(r) })
+            .map(|r| WorstHit { name: self.own_part(title(r)).to_owned(), level: r.level, points: r.points, quotes: quotes(r) })
             .collect();
         let agent = card.agent_id.clone().unwrap_or_else(|| "–".into());
         let entry = Worst { total, call_id: card.call_id.clone(), agent, fatal: !card.fatal.is_empty(), hits };
