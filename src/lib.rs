@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod privacy;
 pub mod quality;
 pub mod registry;
+pub mod speaker;
 pub mod store;
 pub mod telemetry;
 pub mod text;

@@ -126,6 +126,7 @@ async fn open(
         sample_rate_hz: rate_hz,
         start_offset_ms: start.start_offset_ms.max(0),
         replay: start.pace == Pace::Replay,
+        partials: true,
         resume: start.resume,
         notices,
     };
@@ -268,6 +269,7 @@ fn wire(notice: AudioNotice) -> (Option<ServerFrame>, Option<Closing>) {
         AudioNotice::CallEnded => (None, Some((1000, "call_ended"))),
         AudioNotice::TakenOver => (None, Some((4409, "taken_over"))),
         AudioNotice::TooFarAhead => (None, Some((4491, "too_far_ahead"))),
+        AudioNotice::NotKept => (None, Some((1011, "not_kept"))),
         AudioNotice::Drain => (Some(ServerFrame::Drain { deadline_ms: 5_000 }), Some((1012, "draining"))),
     }
 }
@@ -317,10 +319,13 @@ impl Sender {
                 Command::Expect { words: hot_words.into_iter().map(|w| (w.text, w.weight)).collect() }
             }
             ClientFrame::End => {
-                if self.decoder.pending_bytes() > 0 {
-                    tracing::warn!(call_id = %self.call.call_id, bytes = self.decoder.pending_bytes(), "half a sample at the end");
+                self.tell(Command::AudioEnd { writer }).await.map_err(|p| refuse(&p.code, p.detail))?;
+                let bytes = self.decoder.pending_bytes();
+                if bytes == 0 {
+                    return Ok(());
                 }
-                Command::AudioEnd { writer }
+                let detail = format!("{bytes} bytes at the end are no whole sample of every channel; they were left out");
+                return Err(refuse("half_sample", detail));
             }
         };
         self.tell(command).await.map_err(|p| refuse(&p.code, p.detail))

@@ -12,8 +12,9 @@ use crate::conversation::{CallId, Role};
 use crate::event::{AudioSpec, Call, ChannelSpec, Encoding, NewCall, now_rfc3339};
 use crate::pipeline::{Attach, AudioNotice, Command, Ending, Hub, PipelineError};
 
-/// Milliseconds of audio in one frame.
-const FRAME_MS: usize = 100;
+/// Milliseconds of audio in one frame: a packet of telephony in real time, more when a recording is played faster.
+const FRAME_MS: usize = 20;
+const FAST_FRAME_MS: usize = 100;
 
 /// How a recording is played.
 #[derive(Default)]
@@ -146,11 +147,14 @@ async fn send(
         sample_rate_hz: rate_hz,
         start_offset_ms: 0,
         replay: speed != 1.0,
+        // Nobody reads along when a recording is played as fast as it goes.
+        partials: speed > 0.0,
         resume: false,
         notices,
     };
     hub.attach(call_id, attach).await?;
-    let frame = rate_hz as usize * FRAME_MS / 1_000;
+    let frame_ms = if speed == 1.0 { FRAME_MS } else { FAST_FRAME_MS };
+    let frame = rate_hz as usize * frame_ms / 1_000;
     let length = channels.iter().map(Vec::len).max().unwrap_or(0);
     let started = Instant::now();
     for (n, start) in (0..length).step_by(frame).enumerate() {
@@ -158,7 +162,7 @@ async fn send(
         let samples = channels.iter().map(cut).collect();
         hub.tell(call_id, Command::Audio { writer, samples }).await?;
         if speed > 0.0 {
-            let due = Duration::from_secs_f64((n + 1) as f64 * FRAME_MS as f64 / 1_000.0 / speed);
+            let due = Duration::from_secs_f64((n + 1) as f64 * frame_ms as f64 / 1_000.0 / speed);
             tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
         }
     }

@@ -72,11 +72,7 @@ impl App {
         let hub_config = HubConfig {
             max_calls: settings.server.max_calls,
             resume_grace: Duration::from_secs(settings.server.resume_grace_s),
-            vad: VadConfig {
-                hangover_ms: u32::try_from(settings.vad.endpoint_ms).unwrap_or(450),
-                max_segment_ms: u32::try_from(settings.vad.max_segment_ms).unwrap_or(10_000),
-                ..VadConfig::default()
-            },
+            vad: vad_config(settings),
         };
         let sink: Arc<dyn EventSink> = Arc::new(log.clone());
         let hub = Hub::new(Arc::clone(&built.stages), sink, hub_config);
@@ -283,4 +279,17 @@ fn sample_player(hub: Hub, home: &Path) -> SamplePlayer {
             }
         })
     })
+}
+
+/// Voice activity as set; what the words mean changes nothing if that is switched off.
+fn vad_config(settings: &Settings) -> VadConfig {
+    let known = VadConfig::default();
+    let by_meaning = |ms: u32| if settings.vad.by_meaning { ms } else { 0 };
+    VadConfig {
+        hangover_ms: u32::try_from(settings.vad.endpoint_ms).unwrap_or(known.hangover_ms),
+        max_segment_ms: u32::try_from(settings.vad.max_segment_ms).unwrap_or(known.max_segment_ms),
+        complete_ms: by_meaning(known.complete_ms),
+        unfinished_ms: by_meaning(known.unfinished_ms),
+        ..known
+    }
 }

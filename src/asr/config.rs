@@ -18,6 +18,9 @@ pub struct EngineConfig {
     pub partial_interval_ms: u32,
     /// A partial that waited longer than this is dropped, in milliseconds, 50 to 5 000.
     pub partial_patience_ms: u32,
+    /// Whether the final before is given to the recogniser as a prompt. Measured with the default model: it hurts
+    /// (docs/listening.md), so it is off.
+    pub carry_over: bool,
     /// When a text counts as invented.
     pub gate: GateConfig,
 }
@@ -27,9 +30,10 @@ impl Default for EngineConfig {
         Self {
             decoders: 0,
             max_sessions: 64,
-            first_partial_ms: 200,
+            first_partial_ms: 120,
             partial_interval_ms: 400,
             partial_patience_ms: 400,
+            carry_over: false,
             gate: GateConfig::default(),
         }
     }

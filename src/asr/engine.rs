@@ -405,11 +405,10 @@ impl State {
         }
     }
 
-    /// Makes one running partial stop, if there is one that was not yet told to.
+    /// Makes one running partial stop, if there is one that was not yet told to. A first one is short and goes on.
     fn give_up_a_partial(&mut self) {
-        let unshown = |r: &&Running| matches!(r.kind, JobKind::Partial | JobKind::First) && !r.cancel.load(Ordering::Relaxed);
-        let victim = self.running.iter().filter(unshown).max_by_key(|r| r.kind);
-        if let Some(running) = victim {
+        let dispensable = |r: &&Running| r.kind == JobKind::Partial && !r.cancel.load(Ordering::Relaxed);
+        if let Some(running) = self.running.iter().find(dispensable) {
             running.cancel.store(true, Ordering::Relaxed);
         }
     }

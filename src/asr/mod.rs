@@ -13,6 +13,8 @@
 //!
 //! * [`HotWords`]: words that a call expects; what sounds like one becomes it, in partials and finals.
 //!
+//! * [`ending_of`]: whether the words so far sound finished; it decides how much silence ends the segment.
+//!
 //! Times: exact per segment, words interpolated (see `words.rs`). Confidences are mean token probabilities.
 //!
 //! ```no_run
@@ -31,6 +33,7 @@ mod gate;
 mod hot_words;
 mod language;
 mod mailbox;
+mod meaning;
 mod model_file;
 mod partial;
 mod queue;
@@ -47,6 +50,7 @@ pub use error::AsrError;
 pub use gate::{Rejection, judge};
 pub use hot_words::{CallHints, HotWords, MAX_HOT_WORDS};
 pub use language::CallLanguage;
+pub use meaning::{CONJUNCTIONS_EN, CONJUNCTIONS_ZH, Ending, FILLERS_EN, FILLERS_ZH, QUESTIONS_EN, QUESTIONS_ZH, ending_of};
 pub use model_file::{ModelHeader, check_model_file};
 pub use recognizer::{DecodeRequest, Decoder, Hypothesis, RecognizerEngine};
 pub use scripted::{ScriptedEngine, ScriptedTrack};

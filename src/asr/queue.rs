@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use super::DecodeRequest;
 use super::mailbox::Mailbox;
 
+/// A final due sooner than this is not passed by a first partial: the time of a few of them.
+const FIRST_SLACK: Duration = Duration::from_millis(120);
+
 /// Why a segment is decoded, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum JobKind {
@@ -85,13 +88,23 @@ impl JobQueue {
         }
     }
 
-    /// The most urgent job; those whose time has passed are given back beside it.
+    /// The most urgent job; those whose time has passed are given back beside it. Finals go first, then what may become one,
+    /// then first partials, then partials, within a kind by deadline. A first partial is short: it passes a final while no
+    /// final's deadline is nearer than [`FIRST_SLACK`], and what may become a final, whose time has not come.
     pub(super) fn pop(&mut self, now: Instant) -> (Option<Job>, Vec<Job>) {
         let (stale, keep) = std::mem::take(&mut self.jobs)
             .into_iter()
             .partition(|job| job.kind != JobKind::Final && now.duration_since(job.queued_at) > self.patience);
         self.jobs = keep;
-        let best = self.jobs.iter().enumerate().min_by_key(|(_, job)| (job.kind, job.deadline)).map(|(index, _)| index);
+        let pressed = self.jobs.iter().any(|job| job.kind == JobKind::Final && job.deadline < now + FIRST_SLACK);
+        let rank = |job: &Job| match job.kind {
+            JobKind::First if !pressed => 0,
+            JobKind::Final => 1,
+            JobKind::Likely => 2,
+            JobKind::First => 3,
+            JobKind::Partial => 4,
+        };
+        let best = self.jobs.iter().enumerate().min_by_key(|(_, job)| (rank(job), job.deadline)).map(|(index, _)| index);
         (best.map(|index| self.jobs.swap_remove(index)), stale)
     }
 

@@ -37,6 +37,8 @@ pub struct DecodeRequest {
     pub samples: Arc<[f32]>,
     /// Languages that it may be in, the likeliest first; never empty. One: no detection.
     pub languages: Vec<Language>,
+    /// What was said before on the channel, as a prompt to the recogniser; empty: none.
+    pub context: String,
 }
 
 /// What a decoder heard.

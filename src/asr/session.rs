@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::engine::{PartialPolicy, Slot};
 use super::gate::{Rejection, judge};
 use super::mailbox::{Mailbox, Reply};
+use super::meaning::{Ending, ending_of};
 use super::partial::Agreement;
 use super::queue::{JobKind, Ticket};
 use super::transcript::{AsrEvent, FinalTranscript, PartialTranscript, SegmentTimes, SessionConfig, Timings};
@@ -14,7 +15,7 @@ use super::words::join;
 use super::{AsrError, DecodeRequest, Hypothesis};
 use crate::audio::{MODEL_RATE_HZ, VoiceFeatures, voice_features};
 use crate::conversation::{TimeSpan, Utterance, UtteranceId, Word};
-use crate::vad::{Endpoint, OpenSegment, SpeechEvidence, SpeechSegment};
+use crate::vad::{Endpoint, OpenSegment, Patience, SpeechEvidence, SpeechSegment};
 
 /// Finals of one session in the engine at once: a long recording waits in its own session, not before others.
 const MAX_UNDER_WAY: usize = 4;
@@ -81,11 +82,13 @@ pub struct Session {
     origin_ms: i64,
     open: Option<Open>,
     pending: VecDeque<Pending>,
+    /// Text of the last final, if it is carried over.
+    context: String,
 }
 
 impl Session {
     pub(super) fn new(slot: Slot, config: SessionConfig) -> Self {
-        Self { slot, config, mailbox: Arc::default(), origin_ms: 0, open: None, pending: VecDeque::new() }
+        Self { slot, config, mailbox: Arc::default(), origin_ms: 0, open: None, pending: VecDeque::new(), context: String::new() }
     }
 
     /// Sets the time of sample 0, for segments to come.
@@ -117,7 +120,7 @@ impl Session {
         let shared = &self.slot.shared;
         if let Some(likely) = segment.likely_final {
             if open.likely.as_ref().is_none_or(|known| known.n_samples != likely.len()) {
-                let request = DecodeRequest { samples: likely.into(), languages: self.config.language.candidates() };
+                let request = request(likely.into(), &self.config, &self.context);
                 let ticket = shared.submit(self.slot.id, JobKind::Likely, urgency, request, &self.mailbox);
                 open.likely = Some(Likely { n_samples: likely.len(), state: Decode::Waiting(ticket) });
             }
@@ -138,11 +141,27 @@ impl Session {
             (asked, true) => asked + (every_ms * SAMPLES_PER_MS) as usize,
         };
         if n_samples >= due && open.partial.is_none() {
-            let request = DecodeRequest { samples: segment.samples.into(), languages: self.config.language.candidates() };
+            let request = request(segment.samples.into(), &self.config, &self.context);
             let kind = if shown { JobKind::Partial } else { JobKind::First };
             let ticket = shared.submit(self.slot.id, kind, urgency, request, &self.mailbox);
             open.partial = Some(Asked { ticket, n_samples });
             open.asked_samples = n_samples;
+        }
+    }
+
+    /// What the words of the segment that is being spoken say about the silence behind them; `None` if they are not known, say
+    /// nothing, or are not asked.
+    pub fn patience(&self, segment: &OpenSegment<'_>) -> Option<Patience> {
+        let likely = self.open.as_ref().filter(|_| self.config.by_meaning)?.likely.as_ref()?;
+        // Somebody spoke again since: these are not its last words.
+        if segment.likely_final.is_none_or(|samples| samples.len() != likely.n_samples) {
+            return None;
+        }
+        let Decode::Done(Reply { outcome: Ok(hypothesis), .. }) = &likely.state else { return None };
+        match ending_of(&hypothesis.text, hypothesis.language) {
+            Ending::Question => Some(Patience::Complete),
+            ending if ending.is_unfinished() => Some(Patience::Unfinished),
+            _ => None,
         }
     }
 
@@ -271,7 +290,7 @@ impl Session {
         for pending in self.pending.iter_mut().take(MAX_UNDER_WAY) {
             if matches!(pending.decode, Decode::Held) && pending.refused.is_none() {
                 let samples = Arc::clone(&pending.segment.samples);
-                let request = DecodeRequest { samples, languages: self.config.language.candidates() };
+                let request = request(samples, &self.config, &self.context);
                 let shared = &self.slot.shared;
                 let ticket = shared.submit(self.slot.id, JobKind::Final, urgency, request, &self.mailbox);
                 pending.decode = Decode::Waiting(ticket);
@@ -354,6 +373,9 @@ impl Session {
             tracing::debug!(utterance_id = %id, reason = reason.name(), shown = agreement.was_shown(), "no words");
             return discarded(id, reason);
         }
+        if self.slot.shared.config.carry_over {
+            self.context.clone_from(&hypothesis.text);
+        }
         self.config.language.observe(&hypothesis.language_probabilities, span.duration_ms());
         let waited_ms = times.decided_at.elapsed().as_millis() as u64;
         let asr_ms = reply.decode_ms.min(waited_ms);
@@ -385,4 +407,8 @@ impl Session {
             words: words.collect(),
         }
     }
+}
+
+fn request(samples: Arc<[f32]>, config: &SessionConfig, context: &str) -> DecodeRequest {
+    DecodeRequest { samples, languages: config.language.candidates(), context: context.to_owned() }
 }

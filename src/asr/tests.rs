@@ -193,7 +193,7 @@ fn a_call_settles_on_its_language() {
 // --- queue ---
 
 fn job(ticket: u64, session: u64, kind: JobKind, deadline: Instant) -> Job {
-    let request = DecodeRequest { samples: Vec::new().into(), languages: vec![Language::En] };
+    let request = DecodeRequest { samples: Vec::new().into(), languages: vec![Language::En], context: String::new() };
     Job { ticket: Ticket(ticket), session, kind, deadline, queued_at: deadline, request, mailbox: Arc::default() }
 }
 
@@ -272,7 +272,7 @@ fn a_synthesised_sentence_is_recognised() {
     let chinese: Vec<&str> = "你 好 我 想 查 一 下 我 的 订 单".split(' ').collect();
     for (name, language, expected) in [("sentences-en.opus", Language::En, english), ("sentences-zh.opus", Language::Zh, chinese)]
     {
-        let request = DecodeRequest { samples: sentence(name), languages: both.clone() };
+        let request = DecodeRequest { samples: sentence(name), languages: both.clone(), context: String::new() };
         let hypothesis = decoder.decode(&request).unwrap();
         assert_eq!(hypothesis.language, language, "{:?}", hypothesis.language_probabilities);
         let found = recall(&expected, &hypothesis.words);
@@ -291,7 +291,8 @@ fn a_segment_beyond_the_window_is_refused_and_a_short_one_is_not() {
     let model = WhisperEngine::load(&path, "m").unwrap();
     let mut decoder = model.decoder().unwrap();
     let too_long = vec![0.0; (model.max_segment_ms() as usize + 100) * 16];
-    let request = |samples: Vec<f32>| DecodeRequest { samples: samples.into(), languages: vec![Language::En] };
+    let request =
+        |samples: Vec<f32>| DecodeRequest { samples: samples.into(), languages: vec![Language::En], context: String::new() };
     assert!(matches!(decoder.decode(&request(too_long)), Err(AsrError::SegmentTooLong { .. })));
     for len in [0, 1, 160, 3_199] {
         assert!(decoder.decode(&request(vec![0.0; len])).is_ok(), "{len} samples");
@@ -304,10 +305,167 @@ fn a_running_decode_can_be_given_up() {
     let model = WhisperEngine::load(&path, "m").unwrap();
     let mut decoder = model.decoder().unwrap();
     let flag = decoder.cancel_flag();
-    let request = DecodeRequest { samples: sentence("sentences-en.opus"), languages: vec![Language::En] };
+    let request = DecodeRequest { samples: sentence("sentences-en.opus"), languages: vec![Language::En], context: String::new() };
     let before = decoder.decode(&request).unwrap();
     flag.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(matches!(decoder.decode(&request), Err(AsrError::Cancelled)));
     flag.store(false, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(decoder.decode(&request).unwrap(), before, "the decoder is whole after it was stopped");
+}
+
+// --- meaning ---
+
+#[test]
+fn unfinished_texts_wait_and_complete_questions_do_not() {
+    use Ending::{Conjunction, Filler, Number, Plain, Question};
+    let cases = [
+        (Language::Zh, "我的订单号是八二六零", Number),
+        (Language::Zh, "手机号幺三八零零幺三八零零零", Plain),
+        (Language::Zh, "我要一", Plain),
+        (Language::Zh, "我想退货因为", Conjunction),
+        (Language::Zh, "我昨天打过电话然后", Conjunction),
+        (Language::Zh, "我想问一下那个", Filler),
+        (Language::Zh, "嗯", Filler),
+        (Language::Zh, "请问什么时候能到呢", Question),
+        (Language::Zh, "可以退吗", Question),
+        (Language::Zh, "一共多少钱？", Question),
+        (Language::Zh, "好的", Plain),
+        (Language::Zh, "谢谢再见", Plain),
+        (Language::Zh, "", Plain),
+        (Language::En, "my order number is eight two", Number),
+        (Language::En, "it is 4471", Number),
+        (Language::En, "i have one", Plain),
+        (Language::En, "i'd like to return it because", Conjunction),
+        (Language::En, "can you send it to the", Conjunction),
+        (Language::En, "um", Filler),
+        (Language::En, "i ordered it you know", Filler),
+        (Language::En, "how can i help you today", Question),
+        (Language::En, "is there anything else?", Question),
+        (Language::En, "where is my parcel", Plain),
+        (Language::En, "thank you goodbye", Plain),
+    ];
+    for (language, text, expected) in cases {
+        assert_eq!(ending_of(text, language), expected, "{text}");
+    }
+    assert!(Number.is_unfinished() && !Question.is_unfinished() && !Plain.is_unfinished());
+}
+
+#[test]
+fn the_printed_table_of_endings_is_that_of_the_program() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/listening.md")).unwrap();
+    let tables: [(&str, &[&str]); 6] = [
+        ("zh, waits: conjunction", &CONJUNCTIONS_ZH),
+        ("zh, waits: filler", &FILLERS_ZH),
+        ("zh, ends early: question", &QUESTIONS_ZH),
+        ("en, waits: conjunction", &CONJUNCTIONS_EN),
+        ("en, waits: filler", &FILLERS_EN),
+        ("en, ends early: question", &QUESTIONS_EN),
+    ];
+    for (name, words) in tables {
+        let row = format!("| {name} | {} |", words.join(" · "));
+        assert!(page.contains(&row), "docs/listening.md lacks:\n{row}");
+    }
+}
+
+#[test]
+fn a_first_partial_passes_finals_that_have_time() {
+    let now = Instant::now();
+    let at = |ms| now + Duration::from_millis(ms);
+    let mut queue = JobQueue::new(2, Duration::from_secs(5));
+    queue.push(job(1, 1, JobKind::Final, at(250)));
+    queue.push(job(2, 2, JobKind::First, at(250)));
+    queue.push(job(3, 3, JobKind::Likely, at(250)));
+    assert_eq!(queue.pop(now).0.unwrap().ticket, Ticket(2), "the final has 250 ms");
+    queue.push(job(4, 4, JobKind::First, at(250)));
+    let order: Vec<_> = (0..3).map(|_| queue.pop(at(140)).0.unwrap().ticket.0).collect();
+    assert_eq!(order, [1, 3, 4], "the final has 110 ms");
+}
+
+/// How well a confidence tells right words from wrong ones: the area under the curve of the share of wrong words found over
+/// right ones suspected. 0.5: not at all, 1: always.
+fn area_under_curve(scored: &[(f32, bool)]) -> f64 {
+    let of = |wanted: bool| scored.iter().filter(move |(_, right)| *right == wanted).map(|(score, _)| *score);
+    let pairs = (of(true).count() * of(false).count()).max(1) as f64;
+    let won: f64 =
+        of(true).map(|r| of(false).map(|w| if r > w { 1.0 } else { 0.5 * f64::from(u8::from(r == w)) }).sum::<f64>()).sum();
+    won / pairs
+}
+
+/// Which words of a transcript are right: those of a longest common subsequence with what was said.
+fn right_words(said: &[String], heard: &[String]) -> Vec<bool> {
+    let mut table = vec![vec![0usize; heard.len() + 1]; said.len() + 1];
+    for i in (0..said.len()).rev() {
+        for j in (0..heard.len()).rev() {
+            let longest = table[i + 1][j].max(table[i][j + 1]);
+            table[i][j] = if said[i] == heard[j] { table[i + 1][j + 1] + 1 } else { longest };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut right = vec![false; heard.len()];
+    while i < said.len() && j < heard.len() {
+        if said[i] == heard[j] {
+            right[j] = true;
+            (i, j) = (i + 1, j + 1);
+        } else if table[i + 1][j] >= table[i][j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    right
+}
+
+/// Prints what the confidence of words is worth and what a carry-over prompt does, over the clips of a folder: a
+/// `manifest.jsonl` with `audio`, `text`, `lang`. `ZHIYIN_CLIPS=FOLDER cargo test --release -- --ignored --nocapture clips`.
+#[test]
+#[ignore = "a measurement: needs a folder of clips"]
+fn what_clips_say_about_confidence_and_carry_over() {
+    let folder = std::path::PathBuf::from(std::env::var("ZHIYIN_CLIPS").expect("ZHIYIN_CLIPS"));
+    let (path, _guard) = shipped_model();
+    let mut decoder = WhisperEngine::load(&path, "zhiyin-asr-small").unwrap().decoder().unwrap();
+    let mut scored: [Vec<(f32, bool)>; 2] = Default::default();
+    let (mut wrong, mut total) = ([0usize; 2], 0usize);
+    let mut context = [String::new(), String::new()];
+    for line in std::fs::read_to_string(folder.join("manifest.jsonl")).unwrap().lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let language = Language::from_tag(row["lang"].as_str().unwrap()).unwrap();
+        let audio = decode_file(&folder.join(row["audio"].as_str().unwrap())).unwrap().to_model_rate().unwrap().remove(0);
+        if audio.len() > 10 * 16_000 {
+            continue;
+        }
+        let text = row["text"].as_str().unwrap().to_lowercase();
+        let said: Vec<String> = match language {
+            Language::Zh => text.chars().filter(|c| !c.is_whitespace()).map(String::from).collect(),
+            Language::En => text.split_whitespace().map(str::to_owned).collect(),
+        };
+        total += said.len();
+        for with_context in [0, 1] {
+            let request = DecodeRequest {
+                samples: audio.clone().into(),
+                languages: vec![language],
+                context: if with_context == 1 { context[1].clone() } else { String::new() },
+            };
+            let heard = decoder.decode(&request).unwrap();
+            let words: Vec<String> = heard.words.iter().map(|word| word.text.clone()).collect();
+            let right = right_words(&said, &words);
+            wrong[with_context] += said.len().max(words.len()) - right.iter().filter(|r| **r).count();
+            let confidences = heard.words.iter().map(|word| word.confidence.unwrap_or(0.0));
+            scored[with_context].extend(confidences.zip(right));
+            context[with_context] = heard.text;
+        }
+    }
+    println!("{total} words; AUC of word confidence {:.3}", area_under_curve(&scored[0]));
+    println!("errors {:.1} %, with the text before as prompt {:.1} %", share(wrong[0], total), share(wrong[1], total));
+}
+
+fn share(part: usize, of: usize) -> f64 {
+    100.0 * part as f64 / of.max(1) as f64
+}
+
+#[test]
+fn the_curve_of_confidences_is_measured_rightly() {
+    assert!((area_under_curve(&[(0.9, true), (0.8, true), (0.2, false)]) - 1.0).abs() < 1e-9);
+    assert!((area_under_curve(&[(0.5, true), (0.5, false)]) - 0.5).abs() < 1e-9);
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(right_words(&words("a b c d"), &words("a x c d")), [true, false, true, true]);
 }

@@ -24,6 +24,9 @@ pub struct SessionConfig {
     pub hints: CallHints,
     /// Whether partials are wanted.
     pub partials: bool,
+    /// Whether the words decide with the silence where an utterance ends. Not for recordings that are played fast: what the
+    /// words are is known too late then, and the same recording must give the same finals.
+    pub by_meaning: bool,
     /// How soon a final is due after the end of its segment, in milliseconds: 250 for a live call; more for a recording,
     /// which then lets live calls pass.
     pub urgency_ms: u32,
@@ -38,6 +41,7 @@ impl Default for SessionConfig {
             language: CallLanguage::default(),
             hints: CallHints::default(),
             partials: true,
+            by_meaning: false,
             urgency_ms: 250,
         }
     }

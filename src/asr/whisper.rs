@@ -22,12 +22,19 @@ const POSITION_MARGIN: usize = 8;
 /// Models with the full window of 30 s were never trained on a short one and make things up on it: keep a third.
 const FULL_WINDOW_POSITIONS: u32 = 1_500;
 const FULL_WINDOW_MIN_POSITIONS: usize = 512;
+/// Tokens that a text may have beyond those of its time: whisper.cpp ends there instead of running on in a loop.
+const SPARE_TOKENS: usize = 16;
+/// Tokens per second of the fastest speech: 12 words (`max_words_per_s`) of two tokens.
+const TOKENS_PER_S: usize = 24;
+/// Characters of the context that are given to the recogniser, from its end.
+const MAX_CONTEXT_CHARACTERS: usize = 80;
+const MAX_CONTEXT_TOKENS: usize = 4 * MAX_CONTEXT_CHARACTERS;
 /// whisper.cpp takes no less than this: 110 ms with its own margin.
 const MIN_SAMPLES: usize = MODEL_RATE_HZ as usize / 5;
 
 /// A Whisper model in memory, shared by its decoders.
 pub struct WhisperEngine {
-    context: WhisperContext,
+    context: Arc<WhisperContext>,
     header: ModelHeader,
     model_id: String,
     path: PathBuf,
@@ -59,7 +66,7 @@ impl WhisperEngine {
             return Err(refused("it knows one language only; a multilingual model is needed".into()));
         }
         tracing::info!(model_id, elapsed_ms = started.elapsed().as_millis() as u64, ?header, "recogniser loaded");
-        Ok(Self { context, header, model_id: model_id.to_owned(), path: path.to_owned() })
+        Ok(Self { context: Arc::new(context), header, model_id: model_id.to_owned(), path: path.to_owned() })
     }
 
     /// The header of the model.
@@ -86,6 +93,7 @@ impl RecognizerEngine for WhisperEngine {
         Ok(Box::new(WhisperDecoder {
             state,
             parameters: parameters(&cancel),
+            context: Arc::clone(&self.context),
             header: self.header,
             tokens: SpecialTokens {
                 end_of_text: self.context.token_eot(),
@@ -118,7 +126,7 @@ fn check_cpu() -> Result<(), AsrError> {
 }
 
 /// Greedy, one pass, one segment, no memory of what was said before: the same segment always gives the same text.
-fn parameters(cancel: &Arc<AtomicBool>) -> FullParams<'static, 'static> {
+fn parameters(cancel: &Arc<AtomicBool>) -> Vec<(Language, FullParams<'static, 'static>)> {
     let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
     parameters.set_n_threads(1);
     parameters.set_no_context(true);
@@ -138,7 +146,12 @@ fn parameters(cancel: &Arc<AtomicBool>) -> FullParams<'static, 'static> {
     // It is never freed there, so it is set once per decoder, not once per segment.
     let given_up: Box<dyn FnMut() -> bool> = Box::new(move || flag.load(Ordering::Relaxed));
     parameters.set_abort_callback_safe(given_up);
-    parameters
+    let of = |language: Language| {
+        let mut own = parameters.clone();
+        own.set_language(Some(language.name()));
+        (language, own)
+    };
+    vec![of(Language::Zh), of(Language::En)]
 }
 
 /// Ids of the tokens that are no text.
@@ -152,7 +165,9 @@ struct SpecialTokens {
 
 struct WhisperDecoder {
     state: WhisperState,
-    parameters: FullParams<'static, 'static>,
+    /// For each language its own: setting a language again would lose the memory of the one before.
+    parameters: Vec<(Language, FullParams<'static, 'static>)>,
+    context: Arc<WhisperContext>,
     header: ModelHeader,
     tokens: SpecialTokens,
     cancel: Arc<AtomicBool>,
@@ -174,12 +189,12 @@ impl Decoder for WhisperDecoder {
             &request.samples
         };
         let first = request.languages.first().copied().unwrap_or_default();
-        let mut hypothesis = self.decode_in(samples, first)?;
+        let mut hypothesis = self.decode_in(samples, first, &request.context)?;
         if request.languages.len() > 1 {
             let probabilities = self.language_probabilities(&request.languages)?;
             let best = probabilities.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(first, |(language, _)| *language);
             if best != first {
-                hypothesis = self.decode_in(samples, best)?;
+                hypothesis = self.decode_in(samples, best, &request.context)?;
             }
             hypothesis.language_probabilities = probabilities;
         }
@@ -192,9 +207,16 @@ impl Decoder for WhisperDecoder {
 }
 
 impl WhisperDecoder {
-    fn decode_in(&mut self, samples: &[f32], language: Language) -> Result<Hypothesis, AsrError> {
-        let mut parameters = self.parameters.clone();
-        parameters.set_language(Some(language.name()));
+    fn decode_in(&mut self, samples: &[f32], language: Language, context: &str) -> Result<Hypothesis, AsrError> {
+        let known = self.parameters.iter().find(|(of, _)| *of == language).map(|(_, parameters)| parameters.clone());
+        let mut parameters: FullParams<'_, '_> =
+            known.ok_or_else(|| AsrError::Decoder { detail: "a language without parameters".into() })?;
+        let seconds = samples.len().div_ceil(MODEL_RATE_HZ as usize);
+        parameters.set_max_tokens((SPARE_TOKENS + TOKENS_PER_S * seconds) as i32);
+        let prompt = self.prompt(context);
+        if !prompt.is_empty() {
+            parameters.set_tokens(&prompt);
+        }
         parameters.set_audio_ctx(self.positions_for(samples.len()) as i32);
         let outcome = self.state.full(parameters, samples);
         if self.cancel.load(Ordering::Relaxed) {
@@ -202,6 +224,16 @@ impl WhisperDecoder {
         }
         outcome.map_err(|error| AsrError::Decoder { detail: error.to_string() })?;
         self.read(samples, language)
+    }
+
+    /// The tokens of the end of a context; none if there is none, or if it cannot be written in tokens.
+    fn prompt(&self, context: &str) -> Vec<i32> {
+        if context.is_empty() {
+            return Vec::new();
+        }
+        let skipped = context.chars().count().saturating_sub(MAX_CONTEXT_CHARACTERS);
+        let text: String = context.chars().skip(skipped).collect();
+        self.context.tokenize(&text, MAX_CONTEXT_TOKENS).unwrap_or_default()
     }
 
     /// Encoder positions for a segment; whisper.cpp drops what lies behind them without a word.

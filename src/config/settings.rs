@@ -94,6 +94,8 @@ pub struct AsrSettings {
     pub decoders: usize,
     /// New audio before the next partial, milliseconds.
     pub partial_every_ms: u64,
+    /// The final before is given to the recogniser as a prompt.
+    pub carry_over: bool,
 }
 
 /// Voice activity and endpoints.
@@ -103,6 +105,8 @@ pub struct VadSettings {
     pub endpoint_ms: u64,
     /// Longest utterance, milliseconds.
     pub max_segment_ms: u64,
+    /// Unfinished words wait longer, a complete question ends sooner.
+    pub by_meaning: bool,
 }
 
 /// Text encoder.
@@ -220,13 +224,13 @@ impl Default for StoreSettings {
 
 impl Default for AsrSettings {
     fn default() -> Self {
-        Self { model: "zhiyin-asr-small".into(), decoders: 0, partial_every_ms: 400 }
+        Self { model: "zhiyin-asr-small".into(), decoders: 0, partial_every_ms: 400, carry_over: false }
     }
 }
 
 impl Default for VadSettings {
     fn default() -> Self {
-        Self { endpoint_ms: 450, max_segment_ms: 10_000 }
+        Self { endpoint_ms: 450, max_segment_ms: 10_000, by_meaning: true }
     }
 }
 

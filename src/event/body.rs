@@ -302,6 +302,9 @@ pub struct TranscriptFinal {
     pub redactions: Vec<Redaction>,
     /// Where the time went.
     pub timings_ms: Timings,
+    /// Stretches in which another channel was heard too, `[start_ms, end_ms]` within the utterance, as far as it was known then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<[i64; 2]>,
     /// The final changed code points that a partial had called stable.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewrites_stable: bool,

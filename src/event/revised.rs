@@ -32,6 +32,9 @@ pub struct TranscriptRevised {
     pub cause: ReviseCause,
     /// Who.
     pub role: Role,
+    /// Speaker label, if it is another one now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
     /// From.
     pub start_ms: i64,
     /// To.

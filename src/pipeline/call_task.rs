@@ -1,6 +1,7 @@
 //! One running call: a task that owns its desk and its listeners. Everything about the call passes through its mailbox,
 //! so that its events have one order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::after_call::finish;
 use super::desk::Desk;
 use super::ears::Ears;
-use super::guarded::Guarded;
-use super::heard::Heard;
+use super::parties::Parties;
 use super::{PipelineError, Stages};
 use crate::asr::HotWords;
-use crate::conversation::{Language, Role, Utterance};
-use crate::emotion::VoiceSample;
+use crate::conversation::{Role, Utterance, UtteranceId};
 use crate::event::{Call, CallEnded, CallState, Draft, EventBody, EventSink, SinkError, millis_between, now_rfc3339};
 
 pub use super::call_message::{NewMessage, Said};
@@ -110,6 +109,7 @@ pub(super) struct CallTask {
     pub(super) sink: Arc<dyn EventSink>,
     pub(super) desk: Desk,
     pub(super) ears: Ears,
+    pub(super) parties: Parties,
     pub(super) resume_grace: Duration,
     /// When the call has to end because its audio did not come back.
     pub(super) lost_at: Option<Instant>,
@@ -118,6 +118,8 @@ pub(super) struct CallTask {
     pub(super) speaking_ms: i64,
     /// Who answers the caller.
     pub(super) answers: Option<mpsc::UnboundedSender<Said>>,
+    /// Utterances that began and have no last word yet.
+    pub(super) open_utterances: BTreeSet<UtteranceId>,
 }
 
 impl CallTask {
@@ -242,91 +244,20 @@ impl CallTask {
 
     /// Takes everything the ears have heard.
     async fn hear(&mut self) -> Result<bool, PipelineError> {
-        // What one of them fails at does not cost the others.
-        let mut failed = None;
-        for heard in self.ears.take() {
-            if let Err(error) = self.take_heard(heard).await {
-                failed.get_or_insert(error);
-            }
-        }
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let heard = self.ears.take();
+        self.keep(heard).await?;
+        self.ears.kept(false);
         let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
         self.append(drafts).await?;
         Ok(false)
     }
 
     async fn hear_rest(&mut self) -> Result<(), PipelineError> {
-        for heard in self.ears.finish().await {
-            self.take_heard(heard).await?;
-        }
+        let heard = self.ears.finish().await;
+        self.keep(heard).await?;
+        self.ears.kept(true);
         let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
         Ok(self.append(drafts).await?)
-    }
-
-    async fn take_heard(&mut self, heard: Heard) -> Result<(), PipelineError> {
-        match heard {
-            Heard::Partial(draft) => self.sink.show(&self.desk.call().call_id, draft),
-            Heard::Started { utterance_id, role, start_ms, draft } => {
-                let mut drafts = vec![draft];
-                drafts.extend(self.desk.speech_started(&utterance_id, role, start_ms));
-                self.append(drafts).await?;
-            }
-            Heard::Dropped { utterance_id, at_ms, draft } => {
-                if draft.body.is_durable() {
-                    self.append(vec![draft]).await?;
-                } else {
-                    self.sink.show(&self.desk.call().call_id, draft);
-                }
-                let drafts = self.desk.speech_dropped(&utterance_id, at_ms);
-                self.append(drafts).await?;
-            }
-            Heard::Notice(draft) => self.append(vec![draft]).await?,
-            Heard::Final { mut event, mut utterance, voice } => {
-                let language = Language::from_tag(&utterance.language).unwrap_or_else(|| Language::of_text(&utterance.raw_text));
-                utterance.text = self.stages.normalise(&utterance.raw_text, language);
-                let guarded = self.desk.guard(utterance);
-                event.text.clone_from(&guarded.utterance.text);
-                event.raw_text.clone_from(&guarded.utterance.raw_text);
-                event.words.clone_from(&guarded.utterance.words);
-                event.redactions = guarded.redactions.iter().map(Into::into).collect();
-                let utterance = &guarded.utterance;
-                let at_ms = utterance.span.end_ms;
-                self.speaking_ms += utterance.span.duration_ms();
-                self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(event))]).await?;
-                if let Some(listener) = self.answers.as_ref().filter(|_| utterance.role == Role::Customer) {
-                    // A listener that is gone hears nothing; the call goes on.
-                    let _ = listener.send(Said { utterance_id: utterance.utterance_id.clone(), text: guarded.said.clone() });
-                }
-                self.follow_up(guarded, voice).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything that follows from a final. A failing encoder degrades the call, it does not end it.
-    pub(super) async fn follow_up(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<(), PipelineError> {
-        let at_ms = guarded.utterance.span.end_ms;
-        let (revised, records) = self.desk.redact_earlier(&guarded);
-        if !records.is_empty() {
-            self.sink.append(&self.desk.call().call_id, revised, records).await?;
-        }
-        match self.desk.take(guarded, voice).await {
-            Ok(drafts) => Ok(self.append(drafts).await?),
-            Err(error) => {
-                tracing::warn!(call_id = %self.desk.call().call_id, %error, "understanding is left out");
-                let notice = crate::event::StageNotice {
-                    stage: "encode".into(),
-                    level: 0,
-                    cause: "encoder_failed".into(),
-                    effect: "no understanding and no suggestions for this utterance".into(),
-                    n_dropped: 1,
-                    since_ms: at_ms,
-                };
-                Ok(self.append(vec![Draft::new(at_ms, EventBody::StageDegraded(notice))]).await?)
-            }
-        }
     }
 
     pub(super) fn is_voice(&self) -> bool {

@@ -80,6 +80,21 @@ impl Desk {
         self.spoken.push((utterance, understanding));
     }
 
+    /// A speaker of a shared channel has this role: everything he said is his.
+    pub fn set_role(&mut self, speaker: &str, role: Role) {
+        for (utterance, _) in self.spoken.iter_mut().filter(|(u, _)| u.speaker.as_deref() == Some(speaker)) {
+            utterance.role = role;
+        }
+    }
+
+    /// An utterance was another speaker's; gives it as it is now.
+    pub fn set_speaker(&mut self, utterance_id: &UtteranceId, speaker: &str, role: Role) -> Option<&Utterance> {
+        let (utterance, _) = self.spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == *utterance_id)?;
+        utterance.speaker = Some(speaker.to_owned());
+        utterance.role = role;
+        Some(utterance)
+    }
+
     /// Everything that follows from one final utterance, in the order of the wire: understood, suggestions, alerts,
     /// risk. The final itself was written before.
     ///

@@ -9,83 +9,16 @@ use tokio::sync::mpsc;
 use super::PipelineError;
 use super::heard::{Channel, Heard};
 use super::listen::{Listener, ListenerConfig};
+use super::overlap::Overlaps;
+pub use super::sockets::{Attach, AudioNotice, AudioReady};
 use crate::asr::{AsrEvent, CallHints, CallLanguage, Engine, HotWords, PartialPolicy, SessionConfig};
-use crate::event::{Call, ChannelSpec, Draft, EventBody, StageNotice};
+use crate::event::{Call, Draft, EventBody, StageNotice};
 use crate::vad::VadConfig;
 
 /// How far live audio may run ahead of real time, milliseconds.
 pub const MAX_AHEAD_MS: i64 = 10_000;
 /// Lag from which on the sender is told, milliseconds.
 const SLOW_MS: i64 = 2_000;
-
-/// A socket that wants to send audio.
-#[derive(Debug)]
-pub struct Attach {
-    /// Number of the socket, unique in the process.
-    pub writer: u64,
-    /// Channels it sends, in the order of its frames.
-    pub channels: Vec<ChannelSpec>,
-    /// Rate of its samples.
-    pub sample_rate_hz: u32,
-    /// Where its first sample lies in the call, milliseconds.
-    pub start_offset_ms: i64,
-    /// Faster than real time is allowed; the sender is slowed down instead.
-    pub replay: bool,
-    /// It comes back, or takes over from another.
-    pub resume: bool,
-    /// Where notices to it go.
-    pub notices: mpsc::UnboundedSender<AudioNotice>,
-}
-
-/// The answer to a socket that may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudioReady {
-    /// Send from here on.
-    pub resume_from_ms: i64,
-    /// How far it may run ahead.
-    pub max_ahead_ms: i64,
-}
-
-/// What a sender is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AudioNotice {
-    /// How far the call is, every second.
-    Ack {
-        /// Audio received.
-        received_ms: i64,
-        /// Everything before is final.
-        final_ms: i64,
-        /// Audio not yet worked off.
-        lag_ms: i64,
-    },
-    /// Recognition is behind.
-    Slow {
-        /// How far.
-        lag_ms: i64,
-    },
-    /// Everything before a mark is final.
-    Marked {
-        /// Name of the mark.
-        name: String,
-        /// Its place.
-        at_ms: i64,
-    },
-    /// Everything is final; the socket may close.
-    Closed {
-        /// Length.
-        duration_ms: i64,
-        /// Final utterances.
-        n_utterances: u64,
-    },
-    /// Another socket took over.
-    TakenOver,
-    /// More than [`MAX_AHEAD_MS`] ahead of real time.
-    TooFarAhead,
-    /// This node goes away.
-    Drain,
-    /// The call ended.
-    CallEnded,
-}
 
 struct Writer {
     channels: Vec<u16>,
@@ -100,6 +33,9 @@ struct Writer {
 pub(super) struct Ears {
     vad: VadConfig,
     heard_until_ms: i64,
+    /// Where each channel goes on that was thrown away because what it said could not be kept.
+    go_on_at: BTreeMap<u16, i64>,
+    overlaps: Overlaps,
     channels: BTreeMap<u16, Channel>,
     writers: HashMap<u64, Writer>,
     language: Option<CallLanguage>,
@@ -114,8 +50,10 @@ impl Ears {
     /// `heard_until_ms`: where listening goes on, for a call that was taken up again.
     pub(super) fn new(vad: VadConfig, heard_until_ms: i64) -> Self {
         Self {
+            overlaps: Overlaps::new(vad.padding_ms),
             vad,
             heard_until_ms,
+            go_on_at: BTreeMap::new(),
             channels: BTreeMap::new(),
             writers: HashMap::new(),
             language: None,
@@ -157,6 +95,8 @@ impl Ears {
                         role: spec.role,
                         language: language.clone(),
                         hints: self.hints.clone(),
+                        partials: attach.partials,
+                        by_meaning: !attach.replay,
                         urgency_ms: if attach.replay { 1_000 } else { 250 },
                         ..SessionConfig::default()
                     };
@@ -167,7 +107,14 @@ impl Ears {
                         session,
                     };
                     let listener = Listener::new(engine, config)?;
-                    let channel = Channel { listener, role: spec.role, writer: attach.writer, last_rev: 0, pending: Vec::new() };
+                    let channel = Channel {
+                        listener,
+                        role: spec.role,
+                        writer: attach.writer,
+                        last_rev: 0,
+                        pending: Vec::new(),
+                        deaf_until_ms: self.go_on_at.remove(&spec.channel_index).unwrap_or(0),
+                    };
                     self.channels.insert(spec.channel_index, channel);
                 }
             }
@@ -192,8 +139,7 @@ impl Ears {
         let Some(from) = self.writers.get(&writer) else { return };
         for (index, channel_samples) in from.channels.iter().zip(samples) {
             if let Some(channel) = self.channels.get_mut(index).filter(|c| c.writer == writer) {
-                let events = channel.listener.push(channel_samples);
-                channel.keep(events);
+                channel.push(channel_samples);
             }
         }
         let ahead = self.received_ms().unwrap_or(0) - from.start_ms - from.opened.elapsed().as_millis() as i64;
@@ -283,35 +229,58 @@ impl Ears {
     }
 
     /// Everything heard since the last time, per channel in its order.
-    pub(super) fn take(&mut self) -> Vec<Heard> {
+    pub(super) fn take(&mut self) -> Vec<(u16, Heard)> {
         let mut heard = Vec::new();
         for (index, channel) in &mut self.channels {
             let events = channel.listener.poll();
             channel.keep(events);
-            heard.extend(channel.drain(*index));
+            heard.extend(channel.drain(*index).into_iter().map(|heard| (*index, heard)));
         }
-        self.count(&heard);
-        self.tell_marks();
+        self.note(&mut heard);
         heard
     }
 
     /// Ends all segments and waits for their transcripts.
-    pub(super) async fn finish(&mut self) -> Vec<Heard> {
+    pub(super) async fn finish(&mut self) -> Vec<(u16, Heard)> {
         self.each(None, Listener::finish);
         let mut heard = Vec::new();
         for (index, channel) in &mut self.channels {
             let events = channel.listener.drain().await;
             channel.keep(events);
-            heard.extend(channel.drain(*index));
+            heard.extend(channel.drain(*index).into_iter().map(|heard| (*index, heard)));
         }
-        self.count(&heard);
-        // Everything is final, also what lies behind the last speech.
-        self.tell_marks_until(i64::MAX);
+        self.note(&mut heard);
         heard
     }
 
-    fn count(&mut self, heard: &[Heard]) {
-        self.n_utterances += heard.iter().filter(|h| matches!(h, Heard::Final { .. })).count() as u64;
+    /// Marks what was said at the same time, and counts.
+    fn note(&mut self, heard: &mut [(u16, Heard)]) {
+        heard.iter().for_each(|(index, heard)| self.overlaps.observe(*index, heard));
+        for (index, heard) in heard {
+            if let Heard::Final { event, utterance, .. } = heard {
+                self.n_utterances += 1;
+                event.overlaps = self.overlaps.of(*index, utterance.span);
+            }
+        }
+    }
+
+    /// Everything that was taken is kept: marks may be told. `all`: also those behind the last speech.
+    pub(super) fn kept(&mut self, all: bool) {
+        if all { self.tell_marks_until(i64::MAX) } else { self.tell_marks() }
+    }
+
+    /// What some channels said from these places on could not be kept: all sockets are closed, and who comes back sends from
+    /// there again. What other channels said in that time is kept; they stay deaf for it.
+    pub(super) fn go_back(&mut self, lost: &BTreeMap<u16, i64>) {
+        let places = self
+            .channels
+            .iter()
+            .map(|(index, channel)| (*index, lost.get(index).copied().unwrap_or_else(|| channel.listener.progress().final_ms)));
+        self.go_on_at = places.collect();
+        self.heard_until_ms = self.go_on_at.values().copied().min().unwrap_or(self.heard_until_ms);
+        self.notify_all(&AudioNotice::NotKept);
+        self.writers.clear();
+        self.channels.clear();
     }
 
     /// Audio received on every channel, `None` without audio.

@@ -93,6 +93,7 @@ impl Desk {
                 revision: 2,
                 cause: ReviseCause::Redaction,
                 role: utterance.role,
+                speaker: None,
                 start_ms: utterance.span.start_ms,
                 end_ms: utterance.span.end_ms,
                 text: utterance.text.clone(),

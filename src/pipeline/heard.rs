@@ -5,6 +5,7 @@ use crate::asr::{AsrEvent, FinalTranscript};
 use crate::conversation::{Role, TimeSpan, Utterance, UtteranceId};
 use crate::emotion::VoiceSample;
 use crate::event::{Draft, EventBody, StageNotice, Timings, TranscriptFinal, TranscriptPartial};
+use crate::speaker::SpeakerEmbedding;
 
 /// Something that was heard.
 pub(super) enum Heard {
@@ -40,7 +41,25 @@ pub(super) enum Heard {
         utterance: Utterance,
         /// The voice.
         voice: Option<VoiceSample>,
+        /// Whose voice it may be, on a channel with several parties.
+        embedding: Option<SpeakerEmbedding>,
     },
+}
+
+impl Heard {
+    /// Begin of the utterance, for what must be kept.
+    pub(super) fn start_ms(&self) -> i64 {
+        match self {
+            Self::Started { start_ms, .. } => *start_ms,
+            Self::Final { utterance, .. } => utterance.span.start_ms,
+            Self::Partial(draft) | Self::Notice(draft) | Self::Dropped { draft, .. } => match &draft.body {
+                EventBody::SpeechEnded { start_ms, .. } => *start_ms,
+                EventBody::TranscriptPartial(partial) => partial.start_ms,
+                EventBody::StageDegraded(notice) => notice.since_ms,
+                _ => draft.at_ms,
+            },
+        }
+    }
 }
 
 /// One channel of a call and its listener.
@@ -51,9 +70,25 @@ pub(super) struct Channel {
     pub(super) last_rev: u32,
     /// Events of the listener that were not taken yet.
     pub(super) pending: Vec<AsrEvent>,
+    /// What was said before is kept already: it comes again only for the sake of another channel.
+    pub(super) deaf_until_ms: i64,
 }
 
 impl Channel {
+    /// Takes samples of the wire; those that are kept already count as silence.
+    pub(super) fn push(&mut self, samples: &[f32]) {
+        let known_ms = self.deaf_until_ms - self.listener.progress().received_ms;
+        let events = if known_ms > 0 {
+            let known = self.listener.samples_in(known_ms).min(samples.len());
+            let mut silenced = samples.to_vec();
+            silenced[..known].fill(0.0);
+            self.listener.push(&silenced)
+        } else {
+            self.listener.push(samples)
+        };
+        self.keep(events);
+    }
+
     pub(super) fn keep(&mut self, events: Vec<AsrEvent>) {
         self.pending.extend(events);
     }
@@ -64,7 +99,7 @@ impl Channel {
     }
 
     fn heard(&mut self, channel_index: u16, event: AsrEvent) -> Heard {
-        let role = self.role;
+        let role = self.turn_role();
         match event {
             AsrEvent::SpeechStarted { utterance_id, start_ms } => {
                 let body = EventBody::SpeechStarted { channel_index, role, start_ms };
@@ -91,6 +126,7 @@ impl Channel {
             }
             // No words after all: an empty partial takes the words so far from the screens.
             AsrEvent::Discarded { utterance_id, span: TimeSpan { start_ms, end_ms }, .. } => {
+                self.listener.take_voice(&utterance_id);
                 let partial = TranscriptPartial {
                     utterance_id: utterance_id.clone(),
                     rev: self.last_rev + 1,
@@ -106,6 +142,7 @@ impl Channel {
                 Heard::Dropped { utterance_id, at_ms: end_ms, draft }
             }
             AsrEvent::Failed { utterance_id, span: TimeSpan { start_ms, end_ms } } => {
+                self.listener.take_voice(&utterance_id);
                 let notice = StageNotice {
                     stage: "listen".into(),
                     level: 0,
@@ -121,9 +158,15 @@ impl Channel {
         }
     }
 
-    fn heard_final(&self, channel_index: u16, transcript: FinalTranscript) -> Heard {
+    /// The role of what is said on this channel, before anybody knows more.
+    fn turn_role(&self) -> Role {
+        if self.role == Role::Mixed { Role::Unknown } else { self.role }
+    }
+
+    fn heard_final(&mut self, channel_index: u16, transcript: FinalTranscript) -> Heard {
         let FinalTranscript { mut utterance, timings, rewrites_stable, voice, .. } = transcript;
-        utterance.role = self.role;
+        utterance.role = self.turn_role();
+        let embedding = self.listener.take_voice(&utterance.utterance_id);
         let minutes = utterance.span.duration_ms() as f32 / 60_000.0;
         let rate_per_min = (minutes > 0.0).then(|| utterance.words.len() as f32 / minutes);
         let voice = voice.energy_db.map(|energy_db| VoiceSample {
@@ -135,7 +178,7 @@ impl Channel {
             utterance_id: utterance.utterance_id.clone(),
             revision: 1,
             channel_index,
-            role: self.role,
+            role: utterance.role,
             speaker: utterance.speaker.clone(),
             start_ms: utterance.span.start_ms,
             end_ms: utterance.span.end_ms,
@@ -145,6 +188,7 @@ impl Channel {
             confidence: utterance.confidence,
             words: utterance.words.clone(),
             redactions: Vec::new(),
+            overlaps: Vec::new(),
             timings_ms: Timings {
                 capture: timings.capture_ms as f32,
                 vad: timings.vad_ms as f32,
@@ -153,6 +197,6 @@ impl Channel {
             },
             rewrites_stable,
         };
-        Heard::Final { event, utterance, voice }
+        Heard::Final { event, utterance, voice, embedding }
     }
 }

@@ -1,6 +1,6 @@
 //! All running calls of this node.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,9 +11,10 @@ use super::after_call::finish;
 use super::call_task::{CallTask, Command, Ending, MAILBOX_CAPACITY, NewMessage};
 use super::desk::{Desk, head_of};
 use super::ears::{Attach, AudioReady, Ears};
+use super::parties::Parties;
 use super::{PipelineError, Stages};
 use crate::conversation::{CallId, Channel, Conversation, TimeSpan, Understanding, Utterance};
-use crate::event::{Call, Draft, Event, EventBody, EventSink};
+use crate::event::{Call, Draft, Event, EventBody, EventSink, ReviseCause};
 use crate::vad::VadConfig;
 
 /// How calls are run.
@@ -155,6 +156,8 @@ impl Hub {
             sink: Arc::clone(&self.shared.sink),
             desk,
             ears: Ears::new(self.shared.config.vad.clone(), heard_until_ms),
+            parties: Parties::default(),
+            open_utterances: BTreeSet::new(),
             resume_grace: self.shared.config.resume_grace,
             lost_reason: if lost_at.is_some() { "interrupted" } else { "media_lost" },
             lost_at,
@@ -284,6 +287,18 @@ pub fn spoken_in(events: &[Event]) -> Vec<(Utterance, Option<Understanding>)> {
                 },
                 None,
             )),
+            EventBody::SpeakerUpdated { speaker, role, applies_from_ms, .. } => {
+                let his = |u: &&mut (Utterance, Option<Understanding>)| {
+                    u.0.speaker.as_ref() == Some(speaker) && u.0.span.start_ms >= *applies_from_ms
+                };
+                spoken.iter_mut().filter(his).for_each(|(utterance, _)| utterance.role = *role);
+            }
+            EventBody::TranscriptRevised(revised) if revised.cause == ReviseCause::RoleFix => {
+                if let Some((utterance, _)) = spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == revised.utterance_id) {
+                    utterance.role = revised.role;
+                    utterance.speaker.clone_from(&revised.speaker);
+                }
+            }
             EventBody::UtteranceUnderstood(understanding) => {
                 if let Some(entry) = spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == understanding.utterance_id) {
                     entry.1 = Some((**understanding).clone());

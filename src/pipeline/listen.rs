@@ -7,11 +7,13 @@
 //!
 //! Time is the number of samples received, plus what was said to be missing (`gap`) or withheld (`pause`).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::asr::{AsrError, AsrEvent, Engine, SegmentTimes, Session, SessionConfig};
 use crate::audio::{AudioError, MODEL_RATE_HZ, Resampler};
+use crate::conversation::{Role, UtteranceId};
+use crate::speaker::{SpeakerEmbedding, changes, embed};
 use crate::vad::{Endpoint, SpeechDetector, SpeechSegment, VadConfig, VadError, VadEvent};
 
 /// A gap up to this long is filled with silence, so that speech goes on over it; behind it the clock jumps.
@@ -79,6 +81,10 @@ pub struct Listener {
     paused: bool,
     /// When the audio up to a sample (16 kHz) arrived, oldest first.
     arrivals: VecDeque<(u64, Instant)>,
+    /// Several parties speak on this channel.
+    mixed: bool,
+    /// Whose words are not final yet, or have not been asked for: how they sound. Of mixed channels only.
+    voices: HashMap<UtteranceId, SpeakerEmbedding>,
 }
 
 impl Listener {
@@ -91,6 +97,7 @@ impl Listener {
         let vad = VadConfig { max_segment_ms: config.vad.max_segment_ms.min(longest_ms), ..config.vad };
         let resampler = Resampler::new(config.rate_hz)?;
         let detector = SpeechDetector::new(vad)?;
+        let mixed = config.session.role == Role::Mixed;
         let mut session = engine.session(config.session)?;
         session.set_origin_ms(config.start_offset_ms);
         Ok(Self {
@@ -104,6 +111,8 @@ impl Listener {
             origin_ms: config.start_offset_ms,
             paused: false,
             arrivals: VecDeque::new(),
+            mixed,
+            voices: HashMap::new(),
         })
     }
 
@@ -206,6 +215,11 @@ impl Listener {
         self.session.pending() < MAX_PENDING
     }
 
+    /// Samples of the wire rate in a time.
+    pub fn samples_in(&self, duration_ms: i64) -> usize {
+        (duration_ms.max(0) as u64 * self.rate_hz / 1_000) as usize
+    }
+
     fn now_ms(&self) -> i64 {
         self.start_offset_ms + (self.passed_samples * 1_000 / self.rate_hz + self.skipped_ms) as i64
     }
@@ -247,12 +261,15 @@ impl Listener {
             self.session.hear(&open);
         }
         events.extend(self.session.poll());
+        let patience = self.detector.open_segment().and_then(|open| self.session.patience(&open));
+        self.detector.set_patience(patience);
         events
     }
 
     fn take(&mut self, event: VadEvent) -> Vec<AsrEvent> {
         match event {
             VadEvent::Started { start_sample } => vec![self.session.start(start_sample)],
+            VadEvent::Ended(segment) if self.mixed => self.end_turns(&segment),
             VadEvent::Ended(segment) => {
                 let times = self.times_of(&segment);
                 self.session.end(segment, times)
@@ -261,12 +278,37 @@ impl Listener {
         }
     }
 
+    /// Ends a segment in which several parties may speak: each part of one voice becomes an utterance of its own.
+    fn end_turns(&mut self, segment: &SpeechSegment) -> Vec<AsrEvent> {
+        let mut events = Vec::new();
+        for (number, part) in parts(segment, &changes(&segment.samples)).into_iter().enumerate() {
+            if number > 0 {
+                events.push(self.session.start(part.start_sample));
+            }
+            let voice = embed(&part.samples);
+            let times = self.times_of(&part);
+            let ended = self.session.end(part, times);
+            let id = ended.iter().find_map(|event| match event {
+                AsrEvent::SpeechEnded { utterance_id, .. } => Some(utterance_id.clone()),
+                _ => None,
+            });
+            self.voices.extend(id.map(|id| (id, voice)));
+            events.extend(ended);
+        }
+        events
+    }
+
+    /// How an utterance of a mixed channel sounds; asked for once, when its words are final or there are none.
+    pub fn take_voice(&mut self, utterance: &UtteranceId) -> Option<SpeakerEmbedding> {
+        self.voices.remove(utterance)
+    }
+
     /// Wall-clock times of the end of a segment.
     fn times_of(&mut self, segment: &SpeechSegment) -> SegmentTimes {
         let decided_at = Instant::now();
         // At the longest length, or on a flush, the audio itself ends the segment.
         let last_sample = match segment.endpoint {
-            Endpoint::Vad => segment.speech_end_sample,
+            Endpoint::Vad | Endpoint::Semantic => segment.speech_end_sample,
             Endpoint::MaxLength | Endpoint::Flush => segment.start_sample + segment.samples.len() as u64,
         };
         while self.arrivals.len() > 1 && self.arrivals.front().is_some_and(|(until, _)| *until < last_sample) {
@@ -278,6 +320,29 @@ impl Listener {
         let total_ms = decided_at.duration_since(arrived).as_millis() as u64;
         SegmentTimes { capture_ms: capture_ms.min(total_ms), vad_ms: total_ms.saturating_sub(capture_ms), decided_at }
     }
+}
+
+/// A segment cut at samples of it, in order.
+fn parts(segment: &SpeechSegment, cuts: &[usize]) -> Vec<SpeechSegment> {
+    if cuts.is_empty() {
+        return vec![segment.clone()];
+    }
+    let borders: Vec<usize> = std::iter::once(0).chain(cuts.iter().copied()).chain([segment.samples.len()]).collect();
+    borders
+        .windows(2)
+        .map(|border| {
+            let (from, to) = (border[0], border[1]);
+            let last = to == segment.samples.len();
+            let start_sample = segment.start_sample + from as u64;
+            SpeechSegment {
+                start_sample,
+                samples: segment.samples[from..to].into(),
+                speech_end_sample: if last { segment.speech_end_sample } else { segment.start_sample + to as u64 },
+                endpoint: if last { segment.endpoint } else { Endpoint::Vad },
+                evidence: segment.evidence,
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -206,6 +206,54 @@ fn bad_settings_and_a_full_engine_are_refused() {
     assert!(matches!(Listener::new(&engine, config(&["en"])), Err(ListenError::Asr(AsrError::Overloaded { .. }))));
 }
 
+/// A sentence that stops for 0.7 s, longer than the usual 0.45 s, and goes on; `words` are what the recogniser hears in it.
+fn with_a_stop(words: [&str; 2]) -> (Engine, Vec<f32>) {
+    let spoken = sentences("sentences-en.opus");
+    let voice = &spoken[8_000..8_000 * 4];
+    let audio = [&vec![0.0; 4_000], voice, &vec![0.0; 8_000 * 7 / 10], voice, &vec![0.0; 16_000]].concat();
+    let samples = resample(&audio, 8_000).unwrap();
+    let at = |text: &str, start_ms: i64| Word { text: text.into(), start_ms, end_ms: start_ms + 200, confidence: Some(0.9) };
+    // In the middle of each half.
+    let said = vec![at(words[0], 1_800), at(words[1], 5_500)];
+    let track = ScriptedTrack { samples, words: said, language: Language::En };
+    (scripted_engine(vec![track], EngineConfig { decoders: 2, ..EngineConfig::default() }), audio)
+}
+
+/// Plays no faster than the decoders, so that the words are known when the silence is judged; gives the reasons of the ends.
+fn endpoints(engine: &Engine, audio: &[f32], by_meaning: bool) -> Vec<Endpoint> {
+    let mut config = config(&["en-US"]);
+    config.session.by_meaning = by_meaning;
+    let mut listener = Listener::new(engine, config).unwrap();
+    let mut events = Vec::new();
+    for part in audio.chunks(160) {
+        events.extend(listener.push(part));
+        let idle = |stats: crate::asr::EngineStats| stats.queued_finals + stats.queued_partials == 0;
+        while !idle(engine.stats()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    events.extend(listener.finish());
+    events.extend(listener.drain_blocking());
+    check_order(&events);
+    let ended = events.iter().filter_map(|e| if let AsrEvent::SpeechEnded { endpoint, .. } = e { Some(*endpoint) } else { None });
+    ended.collect()
+}
+
+#[test]
+fn words_that_are_unfinished_wait_and_others_do_not() {
+    // "because" leans on what follows, "parcel" does not.
+    let (engine, audio) = with_a_stop(["because", "parcel"]);
+    let by_silence = endpoints(&engine, &audio, false);
+    let by_meaning = endpoints(&engine, &audio, true);
+    assert!(by_silence.iter().all(|e| *e == Endpoint::Vad), "{by_silence:?}");
+    assert_eq!(by_meaning.len() + 1, by_silence.len(), "the stop is bridged: {by_meaning:?} against {by_silence:?}");
+    let (engine, audio) = with_a_stop(["parcel", "because"]);
+    let by_meaning = endpoints(&engine, &audio, true);
+    assert_eq!(by_meaning.len(), by_silence.len(), "{by_meaning:?}");
+    assert_eq!(by_meaning.last(), Some(&Endpoint::Semantic), "it waited in vain, and says so");
+}
+
 // --- the shipped model ---
 
 #[test]

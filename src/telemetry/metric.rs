@@ -25,6 +25,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("zhiyin_compat_unknown_total", "Fields, parameters and messages of other products that are not known here, by surface."),
     ("zhiyin_compat_late_total", "Chunks of a media stream that came too late to be heard, by surface."),
     ("zhiyin_permits_refused_total", "Requests refused because the node is full, by class."),
+    ("zhiyin_audio_taken_back_total", "Times that audio was asked for again because what it said could not be kept."),
     ("zhiyin_events_appended_total", "Durable events written."),
     ("zhiyin_event_commit_seconds", "Time from append to durable."),
     ("zhiyin_http_requests_total", "HTTP requests, by route and status."),

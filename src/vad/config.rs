@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::VadError;
+use super::{Endpoint, Patience, VadError};
 
 /// When speech begins and ends. Times are rounded to frames of 16 ms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,12 @@ pub struct VadConfig {
     pub min_speech_ms: u32,
     /// Silence that ends speech, 100 to 5 000.
     pub hangover_ms: u32,
+    /// Silence that ends a question that is complete by its words, 0 to 5 000; 0: as any other. More than
+    /// `hangover_ms` counts as that, less than `padding_ms` as that.
+    pub complete_ms: u32,
+    /// Silence that ends speech whose words are unfinished (a number, a conjunction, a filler), 0 to 5 000; less than
+    /// `hangover_ms` counts as that.
+    pub unfinished_ms: u32,
     /// Audio kept before and after speech, 0 to 1 000 and not more than `hangover_ms`.
     pub padding_ms: u32,
     /// Longest segment, 1 000 to 30 000; a longer one is cut at its quietest point.
@@ -36,6 +42,8 @@ impl Default for VadConfig {
             off_threshold: 0.4,
             min_speech_ms: 96,
             hangover_ms: 450,
+            complete_ms: 350,
+            unfinished_ms: 1_000,
             padding_ms: 200,
             max_segment_ms: 10_000,
             min_level_db: 25.0,
@@ -46,6 +54,17 @@ impl Default for VadConfig {
 }
 
 impl VadConfig {
+    /// Silence that ends speech, in milliseconds, and what then ended it.
+    pub(super) fn silence(&self, patience: Option<Patience>) -> (u32, Endpoint) {
+        let by_meaning = match patience {
+            None => self.hangover_ms,
+            Some(Patience::Complete) if self.complete_ms > 0 => self.complete_ms.clamp(self.padding_ms, self.hangover_ms),
+            Some(Patience::Unfinished) => self.unfinished_ms.max(self.hangover_ms),
+            Some(Patience::Complete) => self.hangover_ms,
+        };
+        (by_meaning, if by_meaning == self.hangover_ms { Endpoint::Vad } else { Endpoint::Semantic })
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -60,6 +79,10 @@ impl VadConfig {
         rule("off_threshold", self.off_threshold.into(), below, "0 to vad.on_threshold")?;
         rule("min_speech_ms", self.min_speech_ms.into(), (32..=1_000).contains(&self.min_speech_ms), "32 to 1000")?;
         rule("hangover_ms", self.hangover_ms.into(), (100..=5_000).contains(&self.hangover_ms), "100 to 5000")?;
+        let complete = self.complete_ms <= 5_000;
+        rule("complete_ms", self.complete_ms.into(), complete, "0 to 5000")?;
+        let unfinished = self.unfinished_ms <= 5_000;
+        rule("unfinished_ms", self.unfinished_ms.into(), unfinished, "0 to 5000")?;
         let padded = self.padding_ms <= 1_000 && self.padding_ms <= self.hangover_ms;
         rule("padding_ms", self.padding_ms.into(), padded, "0 to 1000, not above vad.hangover_ms")?;
         let longest = (1_000..=30_000).contains(&self.max_segment_ms);

@@ -23,6 +23,8 @@ const TONE_FRAMES: usize = 12;
 pub enum Endpoint {
     /// Silence.
     Vad,
+    /// Silence, longer or shorter than usual because of what the words mean.
+    Semantic,
     /// It reached the longest length.
     MaxLength,
     /// Somebody asked for it.
@@ -34,6 +36,7 @@ impl Endpoint {
     pub fn name(self) -> &'static str {
         match self {
             Self::Vad => "vad",
+            Self::Semantic => "semantic",
             Self::MaxLength => "max_length",
             Self::Flush => "flush",
         }
@@ -121,6 +124,15 @@ struct Frame {
     texture: Texture,
 }
 
+/// What the words so far say about the silence behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A complete question: [`VadConfig::complete_ms`].
+    Complete,
+    /// Something is missing: [`VadConfig::unfinished_ms`].
+    Unfinished,
+}
+
 #[derive(Debug)]
 struct Open {
     start_sample: u64,
@@ -130,6 +142,8 @@ struct Open {
     lead_frames: usize,
     /// Frames up to the last voiced one.
     speech_frames: usize,
+    /// Silence that ends it, if its words say so; until somebody speaks again.
+    patience: Option<Patience>,
 }
 
 /// Finds speech in one channel at 16 kHz.
@@ -190,6 +204,13 @@ impl SpeechDetector {
         Some(self.close(&open, Endpoint::Flush))
     }
 
+    /// Says what the words of the open segment mean for the silence behind them; forgotten as soon as somebody speaks again.
+    pub fn set_patience(&mut self, patience: Option<Patience>) {
+        if let Some(open) = &mut self.open {
+            open.patience = patience;
+        }
+    }
+
     /// The segment that is being spoken, if any.
     pub fn open_segment(&self) -> Option<OpenSegment<'_>> {
         let open = self.open.as_ref()?;
@@ -239,7 +260,7 @@ impl SpeechDetector {
         let need = frames_of(self.config.min_speech_ms);
         let window = 2 * need;
         self.recent.push_back((frame, samples.to_vec()));
-        if self.recent.len() > window + frames_of(self.config.padding_ms) {
+        while self.recent.len() > window + frames_of(self.config.padding_ms) {
             self.recent.pop_front();
         }
         let from = self.recent.len().saturating_sub(window);
@@ -251,8 +272,7 @@ impl SpeechDetector {
         let first = onset.saturating_sub(frames_of(self.config.padding_ms));
         let kept = self.recent.len() - first;
         let start_sample = self.taken_samples - (kept * FRAME_SAMPLES) as u64;
-        let mut open =
-            Open { start_sample, samples: Vec::new(), frames: Vec::new(), lead_frames: onset - first, speech_frames: 0 };
+        let mut open = Open { lead_frames: onset - first, ..Open::at(start_sample) };
         for (frame, samples) in self.recent.drain(..).skip(first) {
             open.push(frame, &samples);
         }
@@ -263,9 +283,10 @@ impl SpeechDetector {
     fn watch_for_end(&mut self) -> Vec<VadEvent> {
         let Some(open) = &self.open else { return Vec::new() };
         let silent = open.frames.len() - open.speech_frames;
-        if silent >= frames_of(self.config.hangover_ms) {
+        let (need_ms, endpoint) = self.config.silence(open.patience);
+        if silent >= frames_of(need_ms) {
             let end = open.speech_frames + frames_of(self.config.padding_ms);
-            return self.end_at(end, Endpoint::Vad);
+            return self.end_at(end, endpoint);
         }
         if open.frames.len() >= frames_of(self.config.max_segment_ms) {
             let cut = open.quietest_point();
@@ -286,12 +307,12 @@ impl SpeechDetector {
         match endpoint {
             Endpoint::MaxLength => {
                 let start_sample = open.start_sample + (end * FRAME_SAMPLES) as u64;
-                let mut next = Open { start_sample, samples: Vec::new(), frames: Vec::new(), lead_frames: 0, speech_frames: 0 };
+                let mut next = Open::at(start_sample);
                 rest.for_each(|(frame, samples)| next.push(frame, samples));
                 self.open = Some(next);
                 events.push(VadEvent::Started { start_sample });
             }
-            Endpoint::Vad | Endpoint::Flush => {
+            Endpoint::Vad | Endpoint::Semantic | Endpoint::Flush => {
                 self.recent = rest.map(|(frame, samples)| (frame, samples.to_vec())).collect();
             }
         }
@@ -317,11 +338,16 @@ impl SpeechDetector {
 }
 
 impl Open {
+    fn at(start_sample: u64) -> Self {
+        Self { start_sample, samples: Vec::new(), frames: Vec::new(), lead_frames: 0, speech_frames: 0, patience: None }
+    }
+
     fn push(&mut self, frame: Frame, samples: &[f32]) {
         self.frames.push(frame);
         self.samples.extend_from_slice(samples);
         if frame.voiced {
             self.speech_frames = self.frames.len();
+            self.patience = None;
         }
     }
 

@@ -21,7 +21,7 @@ mod error;
 mod texture;
 
 pub use config::VadConfig;
-pub use detector::{Endpoint, FRAME_SAMPLES, OpenSegment, SpeechDetector, SpeechEvidence, SpeechSegment, VadEvent};
+pub use detector::{Endpoint, FRAME_SAMPLES, OpenSegment, Patience, SpeechDetector, SpeechEvidence, SpeechSegment, VadEvent};
 pub use error::VadError;
 
 #[cfg(test)]

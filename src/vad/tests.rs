@@ -140,3 +140,19 @@ proptest! {
         prop_assert!(segments(&events).iter().all(|(start, len, _)| *start as usize + len <= samples.len()));
     }
 }
+
+#[test]
+fn meaning_changes_how_long_silence_is_waited_for_within_its_bounds() {
+    use super::{Endpoint, Patience};
+    let known = VadConfig::default();
+    assert_eq!(known.silence(None), (450, Endpoint::Vad));
+    assert_eq!(known.silence(Some(Patience::Complete)), (350, Endpoint::Semantic));
+    assert_eq!(known.silence(Some(Patience::Unfinished)), (1_000, Endpoint::Semantic));
+    let off = VadConfig { complete_ms: 0, unfinished_ms: 0, ..known.clone() };
+    assert_eq!(off.silence(Some(Patience::Complete)), (450, Endpoint::Vad));
+    assert_eq!(off.silence(Some(Patience::Unfinished)), (450, Endpoint::Vad));
+    let patient = VadConfig { hangover_ms: 2_000, ..known.clone() };
+    assert_eq!(patient.silence(Some(Patience::Unfinished)), (2_000, Endpoint::Vad), "never sooner than usual");
+    let hasty = VadConfig { complete_ms: 10, ..known };
+    assert_eq!(hasty.silence(Some(Patience::Complete)).0, 200, "the padding is heard out");
+}

@@ -3,6 +3,7 @@
 mod access;
 mod architecture;
 mod audio_socket;
+mod bad_audio;
 mod bad_input;
 mod bot;
 mod bot_input;
@@ -13,6 +14,8 @@ mod crash;
 mod evaluation;
 mod heads;
 mod knowledge;
+mod not_kept;
+mod one_channel;
 mod privacy;
 mod quality;
 mod sample_calls;

@@ -276,6 +276,7 @@ impl Stream {
             start_offset_ms: 0,
             // Bursts after a stall of the network are no reason to hang up.
             replay: true,
+            partials: true,
             resume,
             notices,
         };
