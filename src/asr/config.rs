@@ -18,8 +18,7 @@ pub struct EngineConfig {
     pub partial_interval_ms: u32,
     /// A partial that waited longer than this is dropped, in milliseconds, 50 to 5 000.
     pub partial_patience_ms: u32,
-    /// Whether the final before is given to the recogniser as a prompt. Measured with the default model: it hurts
-    /// (docs/listening.md), so it is off.
+    /// Whether the final before is given to the recogniser as a prompt (docs/listening.md).
     pub carry_over: bool,
     /// When a text counts as invented.
     pub gate: GateConfig,
