@@ -378,7 +378,7 @@ fn a_first_partial_passes_finals_that_have_time() {
     assert_eq!(queue.pop(now).0.unwrap().ticket, Ticket(2), "the final has 250 ms");
     queue.push(job(4, 4, JobKind::First, at(250)));
     let order: Vec<_> = (0..3).map(|_| queue.pop(at(140)).0.unwrap().ticket.0).collect();
-    assert_eq!(order, [1, 3, 4], "the final has 110 ms");
+    assert_eq!(order, [1, 4, 3], "the final has 110 ms; what may become one is passed in any case");
 }
 
 /// How well a confidence tells right words from wrong ones: the area under the curve of the share of wrong words found over
@@ -454,7 +454,9 @@ fn what_clips_say_about_confidence_and_carry_over() {
             context[with_context] = heard.text;
         }
     }
-    println!("{total} words; AUC of word confidence {:.3}", area_under_curve(&scored[0]));
+    let both = scored[0].iter().any(|(_, right)| *right) && scored[0].iter().any(|(_, right)| !right);
+    let area = if both { format!("{:.3}", area_under_curve(&scored[0])) } else { "not measurable: no word is wrong".into() };
+    println!("{total} words; AUC of word confidence {area}");
     println!("errors {:.1} %, with the text before as prompt {:.1} %", share(wrong[0], total), share(wrong[1], total));
 }
 
