@@ -64,6 +64,9 @@ impl EventBody {
                 }
                 transcript.redactions.extend(findings.iter().map(Redaction::from));
             }
+            Self::TranscriptRevised(revised) if revised.utterance_id == *utterance => {
+                revised.text = mask(&revised.text, findings);
+            }
             Self::MessageAdded { utterance_id, text, .. } if utterance_id == utterance => *text = mask(text, findings),
             Self::UtteranceUnderstood(understanding) if understanding.utterance_id == *utterance => {
                 for entity in &mut understanding.entities {

@@ -17,7 +17,7 @@ pub(super) async fn apply(
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
         "SELECT seq, body FROM events
-         WHERE call_id = ? AND type IN ('transcript.final', 'message.added', 'utterance.understood') AND instr(body, ?) > 0",
+         WHERE call_id = ? AND type IN ('transcript.final', 'transcript.revised', 'message.added', 'utterance.understood') AND instr(body, ?) > 0",
     )
     .bind(call_id)
     .bind(utterance_id.as_str())
