@@ -29,7 +29,7 @@ impl Default for EngineConfig {
         Self {
             decoders: 0,
             max_sessions: 64,
-            first_partial_ms: 120,
+            first_partial_ms: 180,
             partial_interval_ms: 400,
             partial_patience_ms: 400,
             carry_over: false,

@@ -22,7 +22,7 @@ const MAX_UNDER_WAY: usize = 4;
 /// Decodes of one final before it is given up.
 const MAX_ATTEMPTS: u32 = 2;
 /// New speech before the next try for a first partial, milliseconds.
-const FIRST_RETRY_MS: u64 = 160;
+const FIRST_RETRY_MS: u64 = 100;
 const SAMPLES_PER_MS: u64 = MODEL_RATE_HZ as u64 / 1_000;
 
 /// The utterance that is being spoken.
