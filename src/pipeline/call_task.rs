@@ -181,8 +181,10 @@ impl CallTask {
             Command::Listen { listener } => self.answers = Some(listener),
             Command::AudioEnd { writer } => {
                 self.hear_rest().await?;
-                self.ears.close(writer);
-                self.lost_at = None;
+                // One that was sent away has to come back first.
+                if self.ears.close(writer) {
+                    self.lost_at = None;
+                }
             }
             Command::Detach { writer } => {
                 if self.ears.detach(writer) {

@@ -343,12 +343,12 @@ impl Ears {
         Some(Draft::new(at_ms, if level > before { EventBody::StageDegraded(notice) } else { EventBody::StageRecovered(notice) }))
     }
 
-    /// Everything of a writer is final.
-    pub(super) fn close(&mut self, writer: u64) {
+    /// Everything of a writer is final; whether it was there.
+    pub(super) fn close(&mut self, writer: u64) -> bool {
         let duration_ms = self.received_ms().unwrap_or(0);
-        if let Some(writer) = self.writers.remove(&writer) {
-            let _ = writer.notices.send(AudioNotice::Closed { duration_ms, n_utterances: self.n_utterances });
-        }
+        let Some(writer) = self.writers.remove(&writer) else { return false };
+        let _ = writer.notices.send(AudioNotice::Closed { duration_ms, n_utterances: self.n_utterances });
+        true
     }
 
     /// A socket is gone; true if it was the last one.
