@@ -27,7 +27,6 @@ struct Shared {
     diarizer: Diarizer,
     spoken: Vec<Spoken>,
     roles: [Role; MAX_SPEAKERS],
-    told: [bool; MAX_SPEAKERS],
 }
 
 /// An utterance that turned out to be another speaker's.
@@ -74,9 +73,8 @@ impl Parties {
             label,
         });
         let moved = changed.into_iter().filter_map(|turn| shared.move_turn(turn)).collect();
-        let named = shared.name(direction);
+        let named = shared.name(direction, Some(label));
         let role = shared.roles[label];
-        shared.told[label] |= role != Role::Unknown;
         (LABELS[label].to_owned(), role, Corrections { at_ms: utterance.1, moved, named })
     }
 
@@ -89,7 +87,7 @@ impl Parties {
             return Corrections::default();
         };
         shared.spoken[place].agent += agent_evidence("", Language::Zh, acts.iter().copied());
-        Corrections { at_ms: shared.spoken[place].start_ms, moved: Vec::new(), named: shared.name(direction) }
+        Corrections { at_ms: shared.spoken[place].start_ms, moved: Vec::new(), named: shared.name(direction, None) }
     }
 
     /// The role of a speaker by his label.
@@ -139,8 +137,9 @@ impl Shared {
         Some(Moved { utterance_id: spoken.utterance_id.clone(), revision: spoken.revision, label })
     }
 
-    /// Names the roles anew; gives the speakers whose role was told otherwise, or not at all, though they had spoken.
-    fn name(&mut self, direction: Direction) -> Vec<(usize, Role, i64)> {
+    /// Names the roles anew; gives the speakers of whom finals are out with another role, or with none. `current` is the speaker
+    /// of a final that is not out yet: his first one carries his role itself.
+    fn name(&mut self, direction: Direction, current: Option<usize>) -> Vec<(usize, Role, i64)> {
         let mut evidence: [RoleEvidence; MAX_SPEAKERS] = Default::default();
         let mut first_ms = [None; MAX_SPEAKERS];
         for spoken in &self.spoken {
@@ -153,8 +152,7 @@ impl Shared {
         (0..MAX_SPEAKERS)
             .filter(|&label| before[label] != roles[label] && roles[label] != Role::Unknown)
             .filter_map(|label| {
-                // The first utterance of a speaker carries his role itself.
-                let news = self.told[label] || evidence[label].utterances > 1;
+                let news = current != Some(label) || evidence[label].utterances > 1;
                 first_ms[label].filter(|_| news).map(|from| (label, roles[label], from))
             })
             .collect()

@@ -30,9 +30,10 @@ fn roles_that_were_told_wrongly_are_told_again_with_their_begin() {
     // The one who spoke first is thought to be the agent, until the other greets as one.
     let (_, role, corrections) = say(&mut parties, 1, 1, "thank you for calling how can i help you", Language::En);
     assert_eq!(role, Role::Agent);
-    assert!(corrections.named.is_empty(), "the first speaker has said one thing, without a role: {corrections:?}");
-    let (_, role, _) = say(&mut parties, 2, 0, "my parcel is late", Language::En);
+    assert_eq!(corrections.named, [(0, Role::Customer, 0)], "what the first one said is out without a role");
+    let (_, role, corrections) = say(&mut parties, 2, 0, "my parcel is late", Language::En);
     assert_eq!(role, Role::Customer);
+    assert!(corrections.named.is_empty(), "{corrections:?}");
 }
 
 #[test]
