@@ -167,9 +167,7 @@ impl From<PipelineError> for Problem {
     fn from(error: PipelineError) -> Self {
         match &error {
             PipelineError::NotOpen(_) => Self::new("call_ended", "the call is over, or is not open on this node"),
-            PipelineError::Full(slots) => {
-                Self::new("overloaded", format!("all {slots} slots for voice calls are taken; try again here later"))
-            }
+            PipelineError::Overloaded(refusal) => Self::new("overloaded", format!("{refusal}; try again here later")),
             PipelineError::WriterPresent(channel) => {
                 Self::new("audio_writer_present", format!("channel {channel} has a writer; take over with resume"))
             }

@@ -20,7 +20,7 @@ use crate::conversation::{CallId, IdKind, new_id};
 use crate::event::{CallState, EventSink, now_rfc3339};
 use crate::inference::Encoder;
 use crate::knowledge::{History, import_dir};
-use crate::pipeline::{HeadSwitch, Hub, HubConfig};
+use crate::pipeline::{Admission, HeadSwitch, Hub, HubConfig};
 use crate::store::{EventLog, Store, StoreConfig};
 use crate::telemetry::install_metrics;
 use crate::vad::VadConfig;
@@ -70,7 +70,7 @@ impl App {
         .await??;
         let log = EventLog::new(store.clone());
         let hub_config = HubConfig {
-            max_calls: settings.server.max_calls,
+            admission: Admission { max_calls: settings.call_slots(), max_final_wait_ms: settings.server.max_final_wait_ms },
             resume_grace: Duration::from_secs(settings.server.resume_grace_s),
             vad: vad_config(settings),
         };

@@ -115,7 +115,7 @@ fn load_recogniser(registry: &Registry, settings: &Settings) -> anyhow::Result<(
     let whisper = WhisperEngine::load(&resolved.weights(), &resolved.id).context("recogniser")?;
     let config = EngineConfig {
         decoders: settings.asr.decoders,
-        max_sessions: settings.server.max_calls * 2,
+        max_sessions: settings.call_slots() * 2,
         carry_over: settings.asr.carry_over,
         partial_interval_ms: u32::try_from(settings.asr.partial_every_ms).unwrap_or(400),
         ..EngineConfig::default()

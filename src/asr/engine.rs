@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::load::{EngineLoad, LoadMeter};
 use super::mailbox::{Mailbox, Reply};
 use super::queue::{Job, JobKind, JobQueue, Ticket};
 use super::session::Session;
@@ -100,6 +101,7 @@ impl Engine {
                 idle: decoders.len(),
                 closing: false,
                 stats: EngineStats::default(),
+                load: LoadMeter::default(),
                 pressure: None,
             }),
             work: Condvar::new(),
@@ -146,6 +148,13 @@ impl Engine {
     /// What partials are allowed now.
     pub fn partial_policy(&self) -> PartialPolicy {
         self.shared.partial_policy()
+    }
+
+    /// What it has to carry now.
+    pub fn load(&self) -> EngineLoad {
+        let (state, now) = (self.shared.state.lock(), Instant::now());
+        let oldest = state.queue.oldest_final().map_or(Duration::ZERO, |at| now.duration_since(at));
+        state.load.load(state.idle + state.running.len(), oldest, now)
     }
 
     /// Slots that are free.
@@ -219,6 +228,7 @@ struct State {
     idle: usize,
     closing: bool,
     stats: EngineStats,
+    load: LoadMeter,
     pressure: Option<(PartialPolicy, Instant)>,
 }
 
@@ -291,6 +301,11 @@ impl Shared {
     /// Takes back what a session has waiting, but for finals.
     pub(super) fn withdraw_partials(&self, session: u64) {
         self.state.lock().queue.withdraw(session, false);
+    }
+
+    /// Counts audio of one channel, heard or silent, in microseconds.
+    pub(super) fn count_heard(&self, us: u64) {
+        self.state.lock().load.heard(us);
     }
 
     /// Counts a final that was ready before its segment ended.
@@ -371,6 +386,9 @@ impl Shared {
         state.running.retain(|running| running.ticket != job.ticket);
         state.stats.busy_ms += decode_ms;
         state.stats.audio_ms += job.request.samples.len() as u64 * 1_000 / u64::from(MODEL_RATE_HZ);
+        if matches!(kind, JobKind::Final | JobKind::Likely) {
+            state.load.decoded(Duration::from_millis(decode_ms));
+        }
         match (outcome, kind) {
             (Ok(_), JobKind::Final) => state.stats.finals += 1,
             (Ok(_), _) => state.stats.partials += 1,
@@ -392,6 +410,7 @@ impl State {
         }
         let waited = now.duration_since(job.queued_at);
         self.stats.last_queue_ms = waited.as_millis() as u64;
+        self.load.waited(waited, now);
         let policy = if waited > STOP_WAIT {
             PartialPolicy::Off
         } else if waited > COALESCE_WAIT {

@@ -57,6 +57,11 @@ impl JobQueue {
         self.jobs.iter().filter(|job| job.kind == JobKind::Final).count()
     }
 
+    /// Since when the longest waiting final waits.
+    pub(super) fn oldest_final(&self) -> Option<Instant> {
+        self.jobs.iter().filter(|job| job.kind == JobKind::Final).map(|job| job.queued_at).min()
+    }
+
     /// Number of waiting jobs that are no finals.
     pub(super) fn others(&self) -> usize {
         self.jobs.len() - self.finals()

@@ -96,6 +96,11 @@ impl Session {
         self.origin_ms = origin_ms;
     }
 
+    /// Audio of the channel came in, speech or not: what the load of the engine is measured against.
+    pub fn count_heard(&self, us: u64) {
+        self.slot.shared.count_heard(us);
+    }
+
     /// Speech began at a sample.
     pub fn start(&mut self, start_sample: u64) -> AsrEvent {
         let open = Open {

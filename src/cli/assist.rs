@@ -62,7 +62,11 @@ pub(super) async fn run(session: Session, arguments: AssistArguments) -> anyhow:
             }
         }
     });
-    let config = HubConfig { max_calls: 1, resume_grace: Duration::from_secs(1), vad: crate::vad::VadConfig::default() };
+    let config = HubConfig {
+        admission: crate::pipeline::Admission::up_to(1),
+        resume_grace: Duration::from_secs(1),
+        vad: crate::vad::VadConfig::default(),
+    };
     let hub = Hub::new(built.stages, Arc::new(sink), config);
     if is_text {
         replay_text(&hub, &arguments).await?;

@@ -222,7 +222,11 @@ pub(super) async fn transcribe(
             kept.lock().push(event.clone());
         }
     });
-    let config = HubConfig { max_calls: 1, resume_grace: Duration::from_secs(1), vad: crate::vad::VadConfig::default() };
+    let config = HubConfig {
+        admission: crate::pipeline::Admission::up_to(1),
+        resume_grace: Duration::from_secs(1),
+        vad: crate::vad::VadConfig::default(),
+    };
     let hub = Hub::new(Arc::clone(stages), Arc::new(sink), config);
     let options = PlayOptions { languages: languages.to_vec(), roles: roles.to_vec(), ..PlayOptions::default() };
     let played = play(&hub, file, options).await?;

@@ -11,6 +11,9 @@ use super::{ChatSettings, ConfigError, Problem, Secret};
 use crate::inference::Precision;
 use crate::telemetry::LogFormat;
 
+/// Two-channel voice calls that a decoder carries with the default model, by `zhiyin bench live --series` (docs/load.md).
+pub const CALLS_PER_DECODER: usize = 16;
+
 /// All settings of a process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -51,8 +54,11 @@ pub struct ServerSettings {
     pub resume_grace_s: u64,
     /// Longest time to finish work at shutdown, seconds.
     pub drain_s: u64,
-    /// Voice calls at once; more are refused with 429.
+    /// Voice calls at once; more are refused with 429. 0: [`CALLS_PER_DECODER`] for each decoder of the recogniser.
     pub max_calls: usize,
+    /// New voice calls are refused with 429 while a final waits this long for a decoder, or when one more call would take
+    /// the decoders more time than they have, milliseconds. 0: only `max_calls` counts.
+    pub max_final_wait_ms: u64,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
     /// Address under which others reach this service, for example `wss://assist.example.org`; media streams are signed over it.
@@ -207,7 +213,8 @@ impl Default for ServerSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             resume_grace_s: 30,
             drain_s: 60,
-            max_calls: 32,
+            max_calls: 0,
+            max_final_wait_ms: 1_000,
             cors_origins: Vec::new(),
             public_url: String::new(),
             twilio_secret: Secret::default(),
@@ -337,6 +344,12 @@ impl Settings {
         }
     }
 
+    /// Voice calls that are carried at once: as set, or by the decoders of the recogniser.
+    pub fn call_slots(&self) -> usize {
+        let decoders = if self.asr.decoders == 0 { num_cpus::get() } else { self.asr.decoders };
+        if self.server.max_calls == 0 { (CALLS_PER_DECODER * decoders).min(2_048) } else { self.server.max_calls }
+    }
+
     fn contradictions(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut require = |ok: bool, key: &str, message: &str| {
@@ -344,7 +357,7 @@ impl Settings {
                 problems.push(Problem { key: key.into(), message: message.into(), hint: None });
             }
         };
-        require(self.server.max_calls > 0, "server.max_calls", "must be at least 1");
+        require(self.server.max_calls <= 2_048, "server.max_calls", "must be at most 2048; 0 means as many as the cores carry");
         require((100..=5_000).contains(&self.vad.endpoint_ms), "vad.endpoint_ms", "must be from 100 to 5000");
         require(
             (2_000..=10_000).contains(&self.vad.max_segment_ms),

@@ -7,7 +7,7 @@ fn defaults_are_valid() {
 
 #[test]
 fn all_problems_are_listed_at_once() {
-    let text = "[server]\nlisen = \"x\"\nmax_calls = 0\n[vda]\nendpoint_ms = 1\n[vad]\nendpoint_ms = 50\n";
+    let text = "[server]\nlisen = \"x\"\nmax_calls = 9999\n[vda]\nendpoint_ms = 1\n[vad]\nendpoint_ms = 50\n";
     let message = Settings::from_toml(text).unwrap_err().to_string();
     for part in ["server.lisen", "\"listen\"", "vda", "\"vad\"", "server.max_calls", "vad.endpoint_ms"] {
         assert!(message.contains(part), "{part} not in: {message}");

@@ -69,8 +69,9 @@ impl Ears {
     pub(super) fn attach(&mut self, attach: Attach, engine: Option<&Engine>, call: &Call) -> Result<AudioReady, PipelineError> {
         let engine = engine.ok_or(PipelineError::NoRecogniser)?;
         for spec in &attach.channels {
-            let taken = self.channels.get(&spec.channel_index).is_some_and(|c| self.writers.contains_key(&c.writer));
-            if taken && !attach.resume {
+            let present = self.channels.get(&spec.channel_index).map(|c| c.writer).filter(|w| self.writers.contains_key(w));
+            // A newer socket may take over, an older one that was slow to say who it is may not.
+            if present.is_some_and(|present| !attach.resume || present > attach.writer) {
                 return Err(PipelineError::WriterPresent(spec.channel_index));
             }
         }
@@ -88,6 +89,7 @@ impl Ears {
                     }
                     channel.writer = attach.writer;
                     channel.role = spec.role;
+                    channel.listener.go_on();
                 }
                 None => {
                     let session = SessionConfig {

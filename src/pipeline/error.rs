@@ -47,9 +47,9 @@ pub enum PipelineError {
     /// There is no such call, or it is over.
     #[error("call {0} is not open")]
     NotOpen(String),
-    /// As many voice calls run as this node carries.
-    #[error("all {0} slots for voice calls are taken; try again later")]
-    Full(usize),
+    /// This node carries no more voice calls now.
+    #[error("{0}; try again later")]
+    Overloaded(#[from] super::admission::Refusal),
     /// A channel has a writer already.
     #[error("channel {0} of this call has an audio writer already")]
     WriterPresent(u16),

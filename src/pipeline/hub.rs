@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::admission::{Admission, Refusal};
 use super::after_call::finish;
 use super::call_task::{CallTask, Command, Ending, MAILBOX_CAPACITY, NewMessage};
 use super::desk::{Desk, head_of};
@@ -20,8 +21,8 @@ use crate::vad::VadConfig;
 /// How calls are run.
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Voice calls at once.
-    pub max_calls: usize,
+    /// Which voice calls are taken.
+    pub admission: Admission,
     /// How long a call waits for its audio to come back.
     pub resume_grace: Duration,
     /// Voice activity and endpoints.
@@ -76,7 +77,18 @@ impl Hub {
 
     /// Voice calls that this node carries at once.
     pub fn max_calls(&self) -> usize {
-        self.shared.config.max_calls
+        self.shared.config.admission.max_calls
+    }
+
+    /// Why one more voice call would be refused now; `None` if it would be taken.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let (_, voice) = self.open_calls();
+        self.refusal_beside(voice)
+    }
+
+    fn refusal_beside(&self, in_use: usize) -> Option<Refusal> {
+        let load = self.shared.stages.recogniser.as_ref().map(crate::asr::Engine::load).unwrap_or_default();
+        self.shared.config.admission.refusal(in_use, &load)
     }
 
     /// Whether the node is going away.
@@ -100,9 +112,9 @@ impl Hub {
             // The slot is taken before any work.
             let mut calls = self.shared.calls.lock();
             let in_use = calls.values().filter(|c| c.voice).count();
-            if voice && in_use >= self.shared.config.max_calls {
+            if let Some(refusal) = self.refusal_beside(in_use).filter(|_| voice) {
                 metrics::counter!("zhiyin_permits_refused_total", "class" => "call").increment(1);
-                return Err(PipelineError::Full(self.shared.config.max_calls));
+                return Err(refusal.into());
             }
             calls.insert(call.call_id.clone(), Running { commands: sender, voice });
         }

@@ -74,6 +74,8 @@ pub struct Listener {
     start_offset_ms: i64,
     /// Samples of the wire rate that have passed, heard or not.
     passed_samples: u64,
+    /// Samples to come that were received before.
+    surplus_samples: u64,
     /// Silence that was said to be missing and could not be counted in samples of the wire rate, in milliseconds.
     skipped_ms: u64,
     /// Time of sample 0 of the detector.
@@ -107,6 +109,7 @@ impl Listener {
             rate_hz: config.rate_hz.into(),
             start_offset_ms: config.start_offset_ms,
             passed_samples: 0,
+            surplus_samples: 0,
             skipped_ms: 0,
             origin_ms: config.start_offset_ms,
             paused: false,
@@ -118,12 +121,27 @@ impl Listener {
 
     /// Takes samples of the wire rate and tells what is new.
     pub fn push(&mut self, samples: &[f32]) -> Vec<AsrEvent> {
+        let samples = &samples[self.take_surplus(samples.len())..];
         self.passed_samples += samples.len() as u64;
+        self.session.count_heard(samples.len() as u64 * 1_000_000 / self.rate_hz);
         if self.paused {
             return self.session.poll();
         }
         let ready = self.resampler.push(samples);
         self.hear(&ready)
+    }
+
+    /// The sender goes on from the millisecond that [`Progress::received_ms`] names: what was received beyond it comes again
+    /// and is left out.
+    pub fn go_on(&mut self) {
+        self.surplus_samples = self.passed_samples % (self.rate_hz / 1_000).max(1);
+    }
+
+    /// How many of the next samples were heard before.
+    fn take_surplus(&mut self, n_samples: usize) -> usize {
+        let again = usize::try_from(self.surplus_samples).unwrap_or(usize::MAX).min(n_samples);
+        self.surplus_samples -= again as u64;
+        again
     }
 
     /// Samples were lost: their time passes.

@@ -15,6 +15,7 @@
 //! assert_eq!(problems[0], "stage \"assist\" needs \"passage\", which nothing before it gives");
 //! ```
 
+mod admission;
 mod after_call;
 mod batch;
 mod batch_input;
@@ -39,6 +40,7 @@ mod sockets;
 mod spec;
 mod stages;
 
+pub use admission::{Admission, Refusal};
 pub use after_call::scorecard;
 pub use batch::annotate;
 pub use batch_input::{CONVERSATION_FILES, RawConversation, Refused, conversations, files_of, is_kind};

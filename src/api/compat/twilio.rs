@@ -41,8 +41,7 @@ const MAX_MESSAGE_BYTES: usize = 256 << 10;
 #[utoipa::path(get, path = "/compat/twilio/media", tag = "compatibility",
     responses((status = 101, description = "the socket is open"), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(in crate::api) async fn socket(State(context): State<ApiContext>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    let (_, voice) = context.hub.open_calls();
-    if context.hub.is_draining() || voice >= context.hub.max_calls() {
+    if context.hub.is_draining() || context.hub.refusal().is_some() {
         return Problem::new("not_ready", "this node is full; try another one").into_response();
     }
     let signed = match context.server.twilio_secret.reveal() {
