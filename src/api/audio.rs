@@ -46,9 +46,12 @@ pub(super) async fn socket(
     if !context.hub.is_open(&call.call_id) {
         return Err(Problem::new("call_ended", "the call is over"));
     }
+    // Numbered when they come, not when their first frame was read: a connection that is dead already must not take over from
+    // the one that came after it.
+    let writer = context.hub.writer_id();
     Ok(upgrade.protocols([PROTOCOL]).max_message_size(FRAME_MAX).max_frame_size(FRAME_MAX).on_upgrade(move |socket| async move {
         metrics::gauge!("zhiyin_streams_open", "kind" => "audio").increment(1.0);
-        serve(socket, context, call).await;
+        serve(socket, context, call, writer).await;
         metrics::gauge!("zhiyin_streams_open", "kind" => "audio").decrement(1.0);
     }))
 }
@@ -65,9 +68,9 @@ struct Sender {
     bytes_per_s: usize,
 }
 
-async fn serve(mut socket: WebSocket, context: ApiContext, call: Call) {
+async fn serve(mut socket: WebSocket, context: ApiContext, call: Call, writer: u64) {
     let (notices, mut inbox) = mpsc::unbounded_channel();
-    let opened = match open(&mut socket, &context, &call, notices).await {
+    let opened = match open(&mut socket, &context, &call, Entry { writer, notices }).await {
         Ok(opened) => opened,
         Err(problem) => {
             let code = match problem.code.as_str() {
@@ -96,12 +99,18 @@ async fn send(socket: &mut WebSocket, frame: &ServerFrame) -> Result<(), axum::E
 
 type Events = (Subscription, TypeFilter);
 
+/// A socket's number and where notices to it go.
+struct Entry {
+    writer: u64,
+    notices: mpsc::UnboundedSender<AudioNotice>,
+}
+
 /// Reads `audio.start` and attaches to the call.
 async fn open(
     socket: &mut WebSocket,
     context: &ApiContext,
     call: &Call,
-    notices: mpsc::UnboundedSender<AudioNotice>,
+    Entry { writer, notices }: Entry,
 ) -> Result<(Sender, Option<Events>), Problem> {
     let start = first_frame(socket).await?;
     let known = call.audio.as_ref();
@@ -118,7 +127,6 @@ async fn open(
         }
         None => None,
     };
-    let writer = context.hub.writer_id();
     let bytes_per_s = rate_hz as usize * channels.len() * if encoding == Encoding::PcmS16le { 2 } else { 1 };
     let attach = Attach {
         writer,
@@ -136,7 +144,11 @@ async fn open(
         resume_from_ms: ready.resume_from_ms,
         max_ahead_ms: ready.max_ahead_ms,
     };
-    send(socket, &frame).await.map_err(|_| Problem::new("internal", "the socket closed"))?;
+    if send(socket, &frame).await.is_err() {
+        // Gone between its first frame and the answer: the call waits for it as for any lost socket.
+        context.hub.tell(&call.call_id, Command::Detach { writer }).await?;
+        return Err(Problem::new("call_ended", "the socket closed"));
+    }
     Ok((Sender { context: context.clone(), call: call.clone(), writer, decoder, bytes_per_s }, events))
 }
 
