@@ -1,7 +1,7 @@
 # Each target is one line that could be typed as it stands. CARGO_TARGET_DIR is honoured.
 ZHIYIN := "$${CARGO_TARGET_DIR:-target}/release/zhiyin"
 
-.PHONY: demo test build web lint bench soak models setup
+.PHONY: demo test build web lint bench soak load models setup
 
 demo: build ## start the service and play a sample call in real time
 	$(ZHIYIN) demo
@@ -22,7 +22,10 @@ bench: build ## the figures of the README, one JSON object a line
 	$(ZHIYIN) bench start --json && $(ZHIYIN) bench encoder --json && $(ZHIYIN) bench quality --json && $(ZHIYIN) bench live --calls 8 --json && $(ZHIYIN) bench live --chats 100 --json
 
 soak: build ## half an hour of eight calls at once: memory, lag, lost words
-	$(ZHIYIN) soak --calls 8 --minutes 30 --json
+	$(ZHIYIN) soak --calls 8 --minutes 30 --report docs/soak.md --json
+
+load: build ## how many calls the machine carries: the series, table and plot of docs/load.md, overload, reconnects, sounds without speech
+	$(ZHIYIN) bench live --series 1,2,4,8,16,32 --plot docs/load.svg --document docs/load.md && $(ZHIYIN) bench overload --calls 8 --json && $(ZHIYIN) bench reconnect --disconnects 1000 --json && $(ZHIYIN) bench nonspeech --minutes 30 --json
 
 models: ## train the default models from the recipes (two cores: under three hours; SIZE=full: one GPU); files go to data/training
 	scripts/train_models.sh all --size $${SIZE:-small}

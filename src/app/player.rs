@@ -12,8 +12,9 @@ use crate::conversation::{CallId, Role};
 use crate::event::{AudioSpec, Call, ChannelSpec, Encoding, NewCall, now_rfc3339};
 use crate::pipeline::{Attach, AudioNotice, Command, Ending, Hub, PipelineError};
 
-/// Milliseconds of audio in one frame: a packet of telephony in real time, more when a recording is played faster.
+/// Milliseconds of audio in one frame at a pace: what telephone systems send.
 const FRAME_MS: usize = 20;
+/// Milliseconds of audio in one frame as fast as it is taken.
 const FAST_FRAME_MS: usize = 100;
 
 /// How a recording is played.
@@ -35,6 +36,8 @@ pub struct PlayOptions {
     pub roles: Vec<Role>,
     /// Told when the call is open.
     pub opened: Option<oneshot::Sender<Result<(), PipelineError>>>,
+    /// Told when the clock of the recording starts: at speed 1 its sample at `t` has been said `t` later.
+    pub began: Option<Box<dyn FnOnce(Instant) + Send>>,
 }
 
 impl PlayOptions {
@@ -59,6 +62,8 @@ pub struct Played {
     pub audio_ms: u64,
     /// Time it took.
     pub took: Duration,
+    /// Largest lag that the sender was told: how long an ended segment had waited for its words.
+    pub lag_max_ms: i64,
 }
 
 /// Opens a call, sends the recording, ends the call.
@@ -105,9 +110,10 @@ pub async fn play(hub: &Hub, file: &Path, mut options: PlayOptions) -> anyhow::R
         opened?;
     }
     let started = Instant::now();
-    send(hub, &call_id, rate_hz, &channels, specs, options.speed).await?;
+    let began = options.began.take();
+    let lag_max_ms = send(hub, &call_id, rate_hz, &channels, specs, Pace { speed: options.speed, began }).await?;
     let call = hub.end(&call_id, Ending { hangup_by: Some(Role::Customer), reason: "hangup".into() }).await?;
-    Ok(Played { call, audio_ms, took: started.elapsed() })
+    Ok(Played { call, audio_ms, took: started.elapsed(), lag_max_ms })
 }
 
 fn default_roles(channels: usize) -> Vec<Role> {
@@ -131,14 +137,22 @@ fn wire_rate(rate_hz: u32, channels: Vec<Vec<f32>>) -> anyhow::Result<(u32, Vec<
     Ok((16_000, resampled))
 }
 
+/// How fast, and who wants to know when it starts.
+struct Pace {
+    speed: f64,
+    began: Option<Box<dyn FnOnce(Instant) + Send>>,
+}
+
+/// Sends a recording; the largest lag that was told.
 async fn send(
     hub: &Hub,
     call_id: &CallId,
     rate_hz: u32,
     channels: &[Vec<f32>],
     specs: Vec<ChannelSpec>,
-    speed: f64,
-) -> anyhow::Result<()> {
+    pace: Pace,
+) -> anyhow::Result<i64> {
+    let speed = pace.speed;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let writer = hub.writer_id();
     let attach = Attach {
@@ -153,24 +167,31 @@ async fn send(
         notices,
     };
     hub.attach(call_id, attach).await?;
-    let frame_ms = if speed == 1.0 { FRAME_MS } else { FAST_FRAME_MS };
+    let frame_ms = if speed > 0.0 { FRAME_MS } else { FAST_FRAME_MS };
     let frame = rate_hz as usize * frame_ms / 1_000;
     let length = channels.iter().map(Vec::len).max().unwrap_or(0);
     let started = Instant::now();
+    if let Some(tell) = pace.began {
+        tell(started);
+    }
     for (n, start) in (0..length).step_by(frame).enumerate() {
-        let cut = |c: &Vec<f32>| c.get(start..(start + frame).min(c.len())).unwrap_or_default().to_vec();
-        let samples = channels.iter().map(cut).collect();
-        hub.tell(call_id, Command::Audio { writer, samples }).await?;
         if speed > 0.0 {
+            // A frame leaves when its last sample has been said.
             let due = Duration::from_secs_f64((n + 1) as f64 * frame_ms as f64 / 1_000.0 / speed);
             tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
         }
+        let cut = |c: &Vec<f32>| c.get(start..(start + frame).min(c.len())).unwrap_or_default().to_vec();
+        let samples = channels.iter().map(cut).collect();
+        hub.tell(call_id, Command::Audio { writer, samples }).await?;
     }
     hub.tell(call_id, Command::AudioEnd { writer }).await?;
+    let mut lag_max_ms = 0;
     while let Some(notice) = inbox.recv().await {
-        if matches!(notice, AudioNotice::Closed { .. } | AudioNotice::CallEnded) {
-            break;
+        match notice {
+            AudioNotice::Ack { lag_ms, .. } | AudioNotice::Slow { lag_ms } => lag_max_ms = lag_max_ms.max(lag_ms),
+            AudioNotice::Closed { .. } | AudioNotice::CallEnded => break,
+            _ => {}
         }
     }
-    Ok(())
+    Ok(lag_max_ms)
 }

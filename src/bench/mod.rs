@@ -7,9 +7,13 @@ mod encoder;
 mod knowledge;
 mod live;
 mod machine;
+mod nonspeech;
+mod overload;
 mod quality;
+mod reconnect;
 pub(crate) mod soak;
 mod start;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -22,6 +26,12 @@ use crate::cli::Session;
 pub enum BenchCommand {
     /// Sample calls in real time, several at once: latency from the end of speech to final and suggestion.
     Live(live::LiveArguments),
+    /// Several times as many calls as the node carries: admitted, refused, nothing lost.
+    Overload(overload::OverloadArguments),
+    /// Audio and event connections cut at random moments and taken up again: no final lost, none twice.
+    Reconnect(reconnect::ReconnectArguments),
+    /// Audio without speech through the listening stage: invented words.
+    Nonspeech(nonspeech::NonspeechArguments),
     /// Cold start to ready, and resident memory.
     Start(start::StartArguments),
     /// Texts a second through the encoder.
@@ -41,6 +51,9 @@ pub enum BenchCommand {
 pub(crate) async fn run(session: Session, command: BenchCommand) -> anyhow::Result<ExitCode> {
     match command {
         BenchCommand::Live(arguments) => live::run(session, arguments).await,
+        BenchCommand::Overload(arguments) => overload::run(session, arguments).await,
+        BenchCommand::Reconnect(arguments) => reconnect::run(session, arguments).await,
+        BenchCommand::Nonspeech(arguments) => tokio::task::spawn_blocking(move || nonspeech::run(&session, &arguments)).await?,
         BenchCommand::Start(arguments) => start::run(session, arguments).await,
         BenchCommand::Encoder(arguments) => encoder::run(session, arguments),
         BenchCommand::Quality(arguments) => quality::run(session, arguments),

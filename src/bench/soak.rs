@@ -1,5 +1,7 @@
 //! `zhiyin soak`: calls for a long time, one after another on every line, and what became of memory, lag and words.
 
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use parking_lot::Mutex;
 
-use super::machine::{model_ids, print, rss_mib};
+use super::machine::{commit, cpu, cpu_seconds, model_ids, print, rss_mib};
 use crate::app::{App, PlayOptions, Sample, load_samples, play};
 use crate::cli::Session;
 use crate::conversation::CallId;
@@ -37,6 +39,9 @@ pub struct SoakArguments {
     /// Minutes that new calls begin; those that run then are played to their end.
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
+    /// Write a report (Markdown).
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// One JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -58,7 +63,8 @@ pub(crate) async fn run(mut session: Session, arguments: SoakArguments) -> anyho
     let store = tempfile::tempdir()?;
     session.settings.store.path = store.path().to_path_buf();
     session.settings.server.listen.set_port(0);
-    session.settings.server.max_calls = session.settings.server.max_calls.max(arguments.calls);
+    session.settings.server.max_calls = session.settings.call_slots().max(arguments.calls);
+    session.settings.server.max_final_wait_ms = 0;
     let samples = Arc::new(load_samples(&session.home));
     anyhow::ensure!(!samples.is_empty(), "no sample calls were found below pipelines/samples");
     let app = App::start(&session.home, &session.settings).await?;
@@ -90,7 +96,8 @@ async fn call(hub: &Hub, log: &EventLog, sample: &Sample, tally: &Tally) {
     let options = PlayOptions { call_id: Some(call_id.clone()), ..PlayOptions::for_sample(sample, 1.0) };
     match play(hub, &sample.audio, options).await {
         Ok(played) => {
-            let lag_ms = played.took.as_secs_f64() * 1_000.0 - played.audio_ms as f64;
+            let late_ms = played.took.as_secs_f64() * 1_000.0 - played.audio_ms as f64;
+            let lag_ms = late_ms.max(played.lag_max_ms as f64);
             let mut most = tally.lag_max_ms.lock();
             *most = most.max(lag_ms);
         }
@@ -175,7 +182,8 @@ fn report(
     let span = memory.last().context("the run was too short for a single look at memory")?.0;
     let after: Vec<(f64, f64)> = memory.iter().copied().filter(|(at, _)| *at >= WARM_UP * span).collect();
     let mean = after.iter().map(|(_, rss)| rss).sum::<f64>() / after.len().max(1) as f64;
-    let growth = slope(&after) * span * (1.0 - WARM_UP);
+    let slope = slope(&after);
+    let growth = slope * span * (1.0 - WARM_UP);
     let load = |n: &AtomicUsize| n.load(Ordering::Relaxed) as f64;
     let lag = *tally.lag_max_ms.lock();
     let stats = app.context.hub.stages().recogniser.as_ref().map(|r| r.stats()).unwrap_or_default();
@@ -193,15 +201,49 @@ fn report(
         ("rss_mean_mib", mean),
         ("rss_max_mib", memory.iter().map(|(_, rss)| *rss).fold(0.0, f64::max)),
         ("rss_growth_mib", growth),
+        ("rss_slope_mib_per_hour", slope * 3_600.0),
+        ("cpu_share", cpu_seconds() / (60.0 * minutes * num_cpus::get() as f64)),
     ];
     print("soak", &model_ids(&app.context.models), &figures, arguments.json);
     let held = load(&tally.failed) + load(&tally.torn) == 0.0 && lag <= LAG_LIMIT_MS && growth <= FLAT * mean;
+    if let Some(path) = &arguments.report {
+        let text = markdown(arguments, app, &figures, memory, held);
+        std::fs::write(path, text).with_context(|| format!("report {}", path.display()))?;
+    }
     if !held {
         eprintln!(
             "soak: a call failed or was torn, lag passed {LAG_LIMIT_MS} ms, or memory grew by more than {FLAT} of its mean"
         );
     }
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The report as a document: what was run, what held, memory over time.
+fn markdown(arguments: &SoakArguments, app: &App, figures: &[(&str, f64)], memory: &[(f64, f64)], held: bool) -> String {
+    let mut out = format!(
+        "# Soak run\n\n`zhiyin soak --calls {} --minutes {}` on {}, {} cores ({}), commit {}, models {}. This file is written \
+         by the command (`--report`).\n\n**{}**: no call failed, none was torn (every final understood, numbers without gap, \
+         completed once), lag at most {LAG_LIMIT_MS:.0} ms, memory flat (growth after the first quarter at most {:.0} % of its \
+         mean).\n\n| figure | value |\n| --- | --- |\n",
+        arguments.calls,
+        arguments.minutes,
+        chrono::Utc::now().format("%Y-%m-%d"),
+        num_cpus::get(),
+        cpu(),
+        commit(),
+        model_ids(&app.context.models).join(", "),
+        if held { "Held" } else { "Did not hold" },
+        FLAT * 100.0,
+    );
+    for (name, value) in figures {
+        let _ = writeln!(out, "| `{name}` | {value:.2} |");
+    }
+    out.push_str("\n| minute | MiB |\n| --- | --- |\n");
+    // About twenty rows, whatever the length.
+    for (seconds, rss) in memory.iter().step_by((memory.len() / 20).max(1)) {
+        let _ = writeln!(out, "| {:.1} | {rss:.0} |", seconds / 60.0);
+    }
+    out
 }
 
 /// Least-squares slope of memory, MiB per second.

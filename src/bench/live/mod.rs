@@ -1,24 +1,29 @@
 //! `zhiyin bench live`: sample calls in real time, several at once, through a whole service.
 //!
 //! Latencies are taken at the event log, where a subscriber sees them: from the moment the last sample of an utterance
-//! was sent to its durable final, and from there to its suggestion. The sender of a call is its clock: sample `t` of the
-//! recording is sent at `start + t`.
+//! was said to its durable final, and from there to its suggestion. Frames of 20 ms leave when their last sample has been
+//! said, as a telephone system sends them.
 
-use std::collections::HashMap;
+mod ledger;
+mod plot;
+mod series;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use parking_lot::Mutex;
 
-use super::machine::{model_ids, percentile, print, rss_mib};
+pub(in crate::bench) use ledger::{SharedLedger, Spoken, lost, watch};
+
+use super::machine::{cpu_seconds, model_ids, percentile, print, rss_mib};
 use crate::app::{App, PlayOptions, Sample, load_samples, play};
 use crate::cli::Session;
 use crate::conversation::{CallId, Channel, Conversation, Role};
 use crate::event::{Call, EventBody, NewCall, now_rfc3339};
 use crate::pipeline::{Ending, Hub, NewMessage};
-use crate::vad::VadConfig;
+use crate::store::EventLog;
 
 /// Arguments of `zhiyin bench live`.
 #[derive(Args)]
@@ -32,142 +37,128 @@ pub struct LiveArguments {
     /// Seconds that chats go on.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// Measure these numbers of calls one after the other, each in a process of its own: one JSON object a line.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…", conflicts_with_all = ["calls", "chats"])]
+    series: Vec<usize>,
+    /// Write a plot of the series (SVG).
+    #[arg(long, value_name = "FILE", requires = "series")]
+    plot: Option<PathBuf>,
+    /// Rewrite the table of the series in a document, between its markers.
+    #[arg(long, value_name = "FILE", requires = "series")]
+    document: Option<PathBuf>,
     /// One JSON object as the last line.
     #[arg(long)]
     json: bool,
 }
 
-/// What was seen of one call.
-#[derive(Default)]
-struct Seen {
-    started: Option<Instant>,
-    first_partial_ms: Vec<f64>,
-    final_ms: Vec<f64>,
-    suggestion_ms: Vec<f64>,
-    speech_started: HashMap<u16, (i64, bool)>,
-    finals: HashMap<String, Instant>,
-}
-
-/// All calls, and the totals.
-#[derive(Default)]
-struct Ledger {
-    calls: HashMap<CallId, Seen>,
-}
-
 pub(super) async fn run(mut session: Session, arguments: LiveArguments) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(arguments.calls + arguments.chats > 0, "give --calls N, --chats N or both");
+    if !arguments.series.is_empty() {
+        let outputs = series::Outputs { plot: arguments.plot, document: arguments.document };
+        return series::run(&session, &arguments.series, &outputs).await;
+    }
+    anyhow::ensure!(arguments.calls + arguments.chats > 0, "give --calls N, --chats N or both, or --series N,N,…");
     let store = tempfile::tempdir()?;
     session.settings.store.path = store.path().to_path_buf();
     session.settings.server.listen.set_port(0);
-    session.settings.server.max_calls = session.settings.server.max_calls.max(arguments.calls);
+    // So many calls are asked for: none is refused.
+    session.settings.server.max_calls = session.settings.call_slots().max(arguments.calls);
+    session.settings.server.max_final_wait_ms = 0;
     let samples = load_samples(&session.home);
     anyhow::ensure!(!samples.is_empty(), "no sample calls were found below pipelines/samples");
     let app = App::start(&session.home, &session.settings).await?;
     let (hub, log) = (app.context.hub.clone(), app.context.log.clone());
-    let ledger: Arc<Mutex<Ledger>> = Arc::default();
+    let undisturbed = undisturbed(&hub, &log, &samples, arguments.calls).await?;
+    let before = (hub.stages().recogniser.as_ref().map(|r| r.stats()).unwrap_or_default(), cpu_seconds());
+    let ledger: SharedLedger = Arc::default();
     let watcher = tokio::spawn(watch(log.wall(), Arc::clone(&ledger)));
+    let begun = Instant::now();
     let voices = play_calls(&hub, &samples, arguments.calls, &ledger).await;
     let chats = run_chats(&hub, &session.home, arguments.chats, Duration::from_secs(arguments.seconds)).await?;
-    let (lost, lag_max_ms) = voices?;
+    let (failed, lag_max_ms, audio_s) = voices?;
+    let (took, cpu) = (begun.elapsed(), cpu_seconds() - before.1);
     while hub.open_calls().0 > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     watcher.abort();
-    let ledger = ledger.lock();
-    let all = |of: fn(&Seen) -> &Vec<f64>| -> Vec<f64> { ledger.calls.values().flat_map(|s| of(s).clone()).collect() };
-    let (partials, finals, suggestions) = (all(|s| &s.first_partial_ms), all(|s| &s.final_ms), all(|s| &s.suggestion_ms));
-    let stats = hub.stages().recogniser.as_ref().map(|r| r.stats());
-    let shed = stats.as_ref().map_or(0, |s| s.shed_partials);
+    let stats = hub.stages().recogniser.as_ref().map(|r| r.stats()).unwrap_or_default();
+    let (shed, partials) = (stats.shed_partials - before.0.shed_partials, stats.partials - before.0.partials);
     // Decoder time over the audio decoded, partials included.
-    let rtf = stats.as_ref().map_or(0.0, |s| s.busy_ms as f64 / (s.audio_ms as f64).max(1.0));
-    let figures = [
-        ("calls", arguments.calls as f64),
-        ("chats", arguments.chats as f64),
+    let decoded_ms = (stats.audio_ms - before.0.audio_ms) as f64;
+    let rtf = (stats.busy_ms - before.0.busy_ms) as f64 / decoded_ms.max(1.0);
+    let ledger = ledger.lock();
+    let mut figures = vec![("calls", arguments.calls as f64), ("chats", arguments.chats as f64)];
+    figures.extend(ledger.figures());
+    figures.extend([
         ("chat_suggestion_p50_ms", percentile(&chats, 0.5)),
         ("chat_suggestion_p95_ms", percentile(&chats, 0.95)),
-        ("first_partial_p50_ms", percentile(&partials, 0.5)),
-        ("first_partial_p95_ms", percentile(&partials, 0.95)),
-        ("final_p50_ms", percentile(&finals, 0.5)),
-        ("final_p95_ms", percentile(&finals, 0.95)),
-        ("suggestion_p50_ms", percentile(&suggestions, 0.5)),
-        ("suggestion_p95_ms", percentile(&suggestions, 0.95)),
         ("rtf", rtf),
         ("lag_max_ms", lag_max_ms),
         ("shed_partials", shed as f64),
-        ("finals", finals.len() as f64),
-        ("lost_finals", lost),
+        ("partials_asked", (shed + partials) as f64),
+        ("lost_finals", ledger.lost_finals(&undisturbed) as f64),
+        ("failed_calls", failed),
         ("chat_messages", chats.len() as f64),
+        ("cpu_s", cpu),
+        ("cpu_per_call_second", cpu / audio_s.max(1e-9)),
+        ("took_s", took.as_secs_f64()),
         ("rss_mib", rss_mib(std::process::id())),
-    ];
+    ]);
     print("live", &model_ids(&app.context.models), &figures, arguments.json);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Audio that an utterance keeps before and behind its speech, milliseconds.
-fn padding_ms() -> f64 {
-    f64::from(VadConfig::default().padding_ms)
-}
-
-/// Takes the time of every event as it becomes visible.
-async fn watch(mut wall: tokio::sync::broadcast::Receiver<Arc<crate::event::Event>>, ledger: Arc<Mutex<Ledger>>) {
-    while let Ok(event) = wall.recv().await {
-        let now = Instant::now();
-        let mut ledger = ledger.lock();
-        let Some(seen) = ledger.calls.get_mut(&event.call_id) else { continue };
-        let Some(started) = seen.started else { continue };
-        let since = |at_ms: i64| (now - started).as_secs_f64() * 1_000.0 - at_ms as f64;
-        match &event.body {
-            EventBody::SpeechStarted { channel_index, start_ms, .. } => {
-                seen.speech_started.insert(*channel_index, (*start_ms, false));
-            }
-            EventBody::TranscriptPartial(p) => {
-                if let Some((start_ms, told)) = seen.speech_started.get_mut(&p.channel_index) {
-                    if !std::mem::replace(told, true) {
-                        // An utterance begins a padding before its first voiced sample, and ends one behind its last.
-                        seen.first_partial_ms.push(since(*start_ms) - padding_ms());
-                    }
-                }
-            }
-            EventBody::TranscriptFinal(t) => {
-                seen.final_ms.push(since(t.end_ms) + padding_ms());
-                seen.finals.insert(t.utterance_id.to_string(), now);
-            }
-            EventBody::SuggestionCreated(s) => {
-                let final_at = s.trigger.utterance_ids.first().and_then(|id| seen.finals.get(id.as_str()));
-                if let Some(at) = final_at {
-                    seen.suggestion_ms.push((now - *at).as_secs_f64() * 1_000.0);
-                }
-            }
-            _ => {}
-        }
+/// What is heard of each sample that will be played, alone and as fast as it is taken: what must not get lost under load.
+pub(in crate::bench) async fn undisturbed(
+    hub: &Hub,
+    log: &EventLog,
+    samples: &[Sample],
+    calls: usize,
+) -> anyhow::Result<Vec<Vec<Spoken>>> {
+    let mut all = Vec::new();
+    for sample in samples.iter().take(calls) {
+        let played = play(hub, &sample.audio, PlayOptions::for_sample(sample, 0.0)).await?;
+        let events = log.store().events(played.call.call_id.as_str(), 1, u32::MAX).await?;
+        let finals = events.iter().filter_map(|event| match &event.body {
+            EventBody::TranscriptFinal(t) => Some(Spoken::of(t)),
+            _ => None,
+        });
+        all.push(finals.collect());
     }
+    Ok(all)
 }
 
-/// Plays as many calls at once as asked for; gives lost finals and the greatest lag.
-async fn play_calls(hub: &Hub, samples: &[Sample], calls: usize, ledger: &Arc<Mutex<Ledger>>) -> anyhow::Result<(f64, f64)> {
+/// Plays as many calls at once as asked for; gives failed calls, the greatest lag, and seconds of calls.
+async fn play_calls(hub: &Hub, samples: &[Sample], calls: usize, ledger: &SharedLedger) -> anyhow::Result<(f64, f64, f64)> {
     let mut tasks = Vec::new();
     for n in 0..calls {
-        let (hub, ledger, sample) = (hub.clone(), Arc::clone(ledger), samples[n % samples.len()].clone());
+        let (hub, ledger, sample) = (hub.clone(), Arc::clone(ledger), n % samples.len());
+        let played = samples[sample].clone();
         tasks.push(tokio::spawn(async move {
             // Calls do not begin in the same instant.
             tokio::time::sleep(Duration::from_millis(n as u64 * 700)).await;
             let call_id = CallId::new();
-            ledger.lock().calls.insert(call_id.clone(), Seen { started: Some(Instant::now()), ..Seen::default() });
-            let options = PlayOptions { call_id: Some(call_id.clone()), ..PlayOptions::for_sample(&sample, 1.0) };
-            let played = play(&hub, &sample.audio, options).await?;
-            let lag = played.took.as_secs_f64() * 1_000.0 - played.audio_ms as f64;
-            anyhow::Ok(lag)
+            let begin = call_id.clone();
+            let options = PlayOptions {
+                call_id: Some(call_id),
+                began: Some(Box::new(move |at| ledger.lock().begin(begin, sample, at))),
+                ..PlayOptions::for_sample(&played, 1.0)
+            };
+            let played = play(&hub, &played.audio, options).await?;
+            let late_ms = played.took.as_secs_f64() * 1_000.0 - played.audio_ms as f64;
+            anyhow::Ok((late_ms.max(played.lag_max_ms as f64), played.audio_ms as f64 / 1_000.0))
         }));
     }
-    let mut lag_max = 0.0_f64;
-    let mut failed = 0.0;
+    let (mut failed, mut lag_max, mut audio_s) = (0.0, 0.0_f64, 0.0);
     for task in tasks {
         match task.await? {
-            Ok(lag) => lag_max = lag_max.max(lag),
-            Err(_) => failed += 1.0,
+            Ok((lag, seconds)) => (lag_max, audio_s) = (lag_max.max(lag), audio_s + seconds),
+            Err(error) => {
+                eprintln!("a call failed: {error:#}");
+                failed += 1.0;
+            }
         }
     }
-    Ok((failed, lag_max))
+    Ok((failed, lag_max, audio_s))
 }
 
 /// Chats in parallel, each with the customer's lines of a written conversation; gives the time from message to suggestion.
