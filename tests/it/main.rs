@@ -14,6 +14,7 @@ mod crash;
 mod evaluation;
 mod heads;
 mod knowledge;
+mod load;
 mod not_kept;
 mod one_channel;
 mod privacy;
