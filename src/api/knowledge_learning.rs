@@ -123,7 +123,64 @@ pub(super) async fn gaps(State(context): State<ApiContext>, Query(query): Query<
     Ok(Json(GapPage { items, next_cursor: None }))
 }
 
-/// What is used and what is not, what is due, doubled or contradictory, which topics surge.
+/// How far back, and how many.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    /// Days back, 1 to 365; 30 by default.
+    days: Option<u64>,
+    /// Most searches, 1 to 1,000; 100 by default.
+    limit: Option<u32>,
+}
+
+/// A search that was made; long numbers and mail addresses are masked.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LoggedSearch {
+    /// RFC 3339.
+    time: String,
+    /// Who asked: the token's name.
+    actor: String,
+    /// `zh` or `en`.
+    language: String,
+    /// What was asked.
+    query: String,
+    /// Passages found.
+    results: i64,
+    /// Best score; none if nothing was found.
+    score: Option<f64>,
+    /// Article of the best passage.
+    document_id: Option<String>,
+}
+
+/// Searches, newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SearchLog {
+    items: Vec<LoggedSearch>,
+}
+
+/// What was searched for.
+#[utoipa::path(get, path = "/api/v1/knowledge/searches", tag = "knowledge", params(LogQuery), responses((status = 200, body = SearchLog)))]
+pub(super) async fn searches(
+    State(context): State<ApiContext>,
+    Query(query): Query<LogQuery>,
+) -> Result<Json<SearchLog>, Problem> {
+    let (days, limit) = (query.days.unwrap_or(30), query.limit.unwrap_or(100));
+    if !(1..=365).contains(&days) || !(1..=1_000).contains(&limit) {
+        return Err(Problem::new("invalid_query", "days is from 1 to 365, limit from 1 to 1000"));
+    }
+    let logged = |row: crate::store::SearchRow| LoggedSearch {
+        time: row.time,
+        actor: row.actor,
+        language: row.language,
+        query: row.query,
+        results: row.results,
+        score: row.score,
+        document_id: row.document_id,
+    };
+    Ok(Json(SearchLog { items: context.shelf.searches(days, limit).await?.into_iter().map(logged).collect() }))
+}
+
+/// What is used and what is not, what is due, doubled or contradictory, which topics surge or come with the season.
 #[utoipa::path(get, path = "/api/v1/knowledge/stats", tag = "knowledge", responses((status = 200, body = Review)))]
 pub(super) async fn stats(State(context): State<ApiContext>) -> Result<Json<Review>, Problem> {
     Ok(Json(context.shelf.review().await?))

@@ -31,7 +31,7 @@ use crate::event::Event;
         chat_handover::handoff, chat_handover::accept, chat_handover::give_back, chat_handover::agent_message,
         knowledge::create, knowledge::list, knowledge::get, knowledge::put, knowledge::delete, knowledge::versions,
         knowledge::transition, knowledge::search, knowledge_import::create, knowledge_learning::passage_feedback,
-        knowledge_learning::gaps, knowledge_learning::stats, knowledge_learning::version, knowledge_learning::diff,
+        knowledge_learning::gaps, knowledge_learning::stats, knowledge_learning::searches, knowledge_learning::version, knowledge_learning::diff,
         knowledge_learning::export,
         understand::understand, rasa::parse, tei::embed, tei::rerank, tei::predict_root, tei::info_root, embeddings::create,
         quality::rules, quality::check, quality::score, quality::scores, quality::get,

@@ -120,6 +120,7 @@ fn knowledge_routes() -> Router<ApiContext> {
         .route("/api/v1/knowledge/passages/{passage_id}/feedback", post(knowledge_learning::passage_feedback))
         .route("/api/v1/knowledge/export", get(knowledge_learning::export))
         .route("/api/v1/knowledge/gaps", get(knowledge_learning::gaps))
+        .route("/api/v1/knowledge/searches", get(knowledge_learning::searches))
         .route("/api/v1/knowledge/stats", get(knowledge_learning::stats))
         // A document may be larger than other bodies.
         .layer(DefaultBodyLimit::max(5 << 20))

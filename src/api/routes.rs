@@ -79,6 +79,7 @@ pub const ROUTES: &[Route] = &[
     keyed(Method::POST, "/api/v1/knowledge/imports", S::KnowledgeWrite, Control),
     route(Method::GET, "/api/v1/knowledge/export", S::KnowledgeRead, Control),
     route(Method::GET, "/api/v1/knowledge/gaps", S::KnowledgeRead, Control),
+    route(Method::GET, "/api/v1/knowledge/searches", S::KnowledgeRead, Control),
     route(Method::GET, "/api/v1/knowledge/stats", S::KnowledgeRead, Control),
     route(Method::POST, "/api/v1/understand", S::Infer, Infer),
     route(Method::GET, "/api/v1/quality/rules", S::QualityRead, Control),

@@ -9,7 +9,7 @@ use super::shelf::ShelfError;
 use crate::conversation::Language;
 use crate::event::now_rfc3339;
 use crate::knowledge::{
-    Gap, GapCluster, Learned, LearningConfig, MAX_GAPS, Outcome, REVIEW_DAYS, Review, SearchRequest, SearchResponse, Use,
+    Gap, GapCluster, Learned, LearningConfig, MAX_GAPS, Outcome, Review, SEASON_HISTORY_DAYS, SearchRequest, SearchResponse, Use,
     cluster, masked, review,
 };
 use crate::store::{FeedbackRow, GapRow, KnowledgeWrite, SearchRow, UsageRow, Write};
@@ -109,12 +109,20 @@ impl KnowledgeShelf {
         clustered.await.map_err(|_| ShelfError::Interrupted)
     }
 
-    /// What is used, due, doubled, contradictory, surging.
+    /// Searches of the last days, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn searches(&self, days: u64, limit: u32) -> Result<Vec<SearchRow>, ShelfError> {
+        Ok(self.store().searches(&(Utc::now() - Days::new(days)).to_rfc3339(), limit).await?)
+    }
+
+    /// What is used, due, doubled, contradictory, surging, and what the season brings.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn review(&self) -> Result<Review, ShelfError> {
-        let (histories, uses) = (self.all().await?, self.uses(REVIEW_DAYS).await?);
+        let (histories, uses) = (self.all().await?, self.uses(SEASON_HISTORY_DAYS).await?);
         let reviewed = tokio::task::spawn_blocking(move || review(&histories, &uses, Utc::now()));
         reviewed.await.map_err(|_| ShelfError::Interrupted)
     }

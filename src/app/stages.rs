@@ -151,6 +151,11 @@ pub fn knowledge_config(pipelines: &Path, settings: &KnowledgeSettings) -> anyho
     let table = |name: &str| Some(pipelines.join("knowledge").join(name)).filter(|path| path.is_file());
     let mut config =
         KnowledgeConfig { synonyms: table("synonyms.toml"), bilingual: table("bilingual.toml"), ..KnowledgeConfig::default() };
+    if !settings.rerank_model.is_empty() {
+        let given = Path::new(&settings.rerank_model);
+        let among_models = || pipelines.parent().unwrap_or(pipelines).join("models").join(given);
+        config.rerank = Some(if given.is_dir() { given.to_path_buf() } else { among_models() });
+    }
     if settings.qdrant_url.is_empty() {
         return Ok(config);
     }

@@ -172,6 +172,10 @@ async fn stats(session: &Session, json: bool) -> anyhow::Result<ExitCode> {
     for surge in &review.surging {
         println!("{} is asked for {:.1} times as often as usual ({} in 7 days)", surge.topic, surge.ratio, surge.recent);
     }
+    for season in &review.seasonal {
+        let (topic, ratio, years) = (&season.topic, season.ratio, season.years);
+        println!("{topic} is asked for {ratio:.1} times as often in the coming four weeks ({years} past years)");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

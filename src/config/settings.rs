@@ -145,6 +145,9 @@ pub struct KnowledgeSettings {
     pub qdrant_collection: String,
     /// Longest time of a search on the Qdrant server, milliseconds; later the words answer alone.
     pub qdrant_timeout_ms: u64,
+    /// Folder (or the name of one in `models`) of a cross-encoder that reads query and passage together and orders the best
+    /// passages anew: a checkpoint for sequence classification in Hugging Face layout; empty = none.
+    pub rerank_model: String,
 }
 
 /// When suggestions are made.
@@ -255,6 +258,7 @@ impl Default for KnowledgeSettings {
             qdrant_api_key_file: PathBuf::new(),
             qdrant_collection: "zhiyin_knowledge".into(),
             qdrant_timeout_ms: 80,
+            rerank_model: String::new(),
         }
     }
 }

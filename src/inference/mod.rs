@@ -10,6 +10,8 @@
 //! (one per core, each with a queue's worth of waiting texts as its batch); [`Encoding`] is the result that
 //! understanding, emotion and knowledge read. This room knows tensors, not business.
 //!
+//! [`CrossEncoder`] reads a query and a passage together, for a configured re-ranking model.
+//!
 //! The default model and any BERT, RoBERTa / XLM-R, DistilBERT or ModernBERT checkpoint in Hugging Face layout run on the same
 //! code: weights are packed once, all texts of a batch lie in one row without padding, and query, key and value,
 //! bias and GELU are fused into the products (`linear.rs`, `kernels.rs`).
@@ -27,6 +29,7 @@
 //! ```
 
 mod config;
+mod cross;
 mod encoding;
 mod error;
 mod features;
@@ -45,6 +48,7 @@ mod weights;
 mod worker;
 
 pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling, Precision};
+pub use cross::CrossEncoder;
 pub use encoding::{Encoding, SentenceOutput, TaggedSpan, TokenOutput, TokenSpan};
 pub use error::InferenceError;
 pub use features::{NgramPart, Sparse, Vocabulary};

@@ -63,7 +63,16 @@ impl Trunk {
     /// the position table, which the tokenizer's loader and cut guarantee.
     pub(super) fn forward(&self, texts: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
         match self {
-            Self::Classic(trunk) => trunk.forward(texts, scratch),
+            Self::Classic(trunk) => trunk.forward(texts, None, scratch),
+            Self::Modern(trunk) => trunk.forward(texts, scratch),
+        }
+    }
+
+    /// [`Self::forward`] of texts that consist of two parts: `types` says for every token which part it belongs to.
+    /// ModernBERT tells parts by the token between them alone.
+    pub(super) fn forward_pairs(&self, texts: &[&[u32]], types: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
+        match self {
+            Self::Classic(trunk) => trunk.forward(texts, Some(types), scratch),
             Self::Modern(trunk) => trunk.forward(texts, scratch),
         }
     }
@@ -77,7 +86,8 @@ pub(super) struct ClassicTrunk {
     first_position: usize,
     words: Vec<f32>,
     positions: Vec<f32>,
-    token_type: Vec<f32>,
+    /// A row for each part of a text; one row where the model does not tell parts.
+    token_types: Vec<f32>,
     embedding_norm: Norm,
     layers: Vec<Layer>,
 }
@@ -127,8 +137,8 @@ impl ClassicTrunk {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let table = |name: &str, rows: usize| weights.tensor(&format!("{prefix}embeddings.{name}.weight"), &[rows, hidden]);
         let types = weights.shape(&format!("{prefix}embeddings.token_type_embeddings.weight"));
-        let token_type = match types {
-            Some(shape) => table("token_type_embeddings", shape[0])?[..hidden].to_vec(),
+        let token_types = match types {
+            Some(shape) => table("token_type_embeddings", shape[0])?,
             None => vec![0.0; hidden],
         };
         let layers = (0..config.num_hidden_layers).map(|index| {
@@ -149,7 +159,7 @@ impl ClassicTrunk {
             first_position: config.first_position(),
             words: table("word_embeddings", config.vocab_size)?,
             positions: table("position_embeddings", config.max_position_embeddings)?,
-            token_type,
+            token_types,
             embedding_norm: weights.norm(&format!("{prefix}embeddings.LayerNorm"), hidden)?,
             layers: layers.collect::<Result<_, InferenceError>>()?,
         })
@@ -164,10 +174,10 @@ impl ClassicTrunk {
 
     /// Hidden states of all tokens of all texts, in a row. Ids are below `vocab_size` and no text is longer than
     /// the position table, which the tokenizer's loader and cut guarantee.
-    pub(super) fn forward(&self, texts: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
+    pub(super) fn forward(&self, texts: &[&[u32]], types: Option<&[&[u32]]>, scratch: &mut Scratch) -> Vec<f32> {
         let hidden = self.hidden;
         let tokens: usize = texts.iter().map(|t| t.len()).sum();
-        let mut x = self.embed(texts, tokens);
+        let mut x = self.embed(texts, types, tokens);
         scratch.qkv.resize(tokens * 3 * hidden, 0.0);
         scratch.attended.resize(tokens * hidden, 0.0);
         for layer in &self.layers {
@@ -190,14 +200,17 @@ impl ClassicTrunk {
         x
     }
 
-    fn embed(&self, texts: &[&[u32]], tokens: usize) -> Vec<f32> {
+    fn embed(&self, texts: &[&[u32]], types: Option<&[&[u32]]>, tokens: usize) -> Vec<f32> {
         let hidden = self.hidden;
         let mut x = Vec::with_capacity(tokens * hidden);
-        for text in texts {
+        let last_type = self.token_types.len() / hidden - 1;
+        for (number, text) in texts.iter().enumerate() {
             for (position, &id) in text.iter().enumerate() {
                 let word = &self.words[id as usize * hidden..][..hidden];
                 let place = &self.positions[(position + self.first_position) * hidden..][..hidden];
-                x.extend(word.iter().zip(place).zip(&self.token_type).map(|((w, p), t)| w + p + t));
+                let part = types.map_or(0, |types| types[number][position] as usize).min(last_type);
+                let part = &self.token_types[part * hidden..][..hidden];
+                x.extend(word.iter().zip(place).zip(part).map(|((w, p), t)| w + p + t));
             }
         }
         kernels::layer_norm(&mut x, &self.embedding_norm.0, &self.embedding_norm.1, self.eps);

@@ -58,7 +58,7 @@ impl Bilingual {
             }
             for (from, to) in [(&left, &right), (&right, &left)] {
                 for term in from {
-                    let known = table.entry(comparable(term)).or_default();
+                    let known = table.entry(comparable(term).0).or_default();
                     known.extend(to.iter().filter(|other| *other != term).cloned());
                 }
             }
@@ -77,7 +77,13 @@ impl Bilingual {
     /// The translations of every term of the table that occurs in a text, in the order of the text; the longest term wins.
     pub fn translate(&self, text: &str) -> Vec<&[String]> {
         let Some(finder) = &self.finder else { return Vec::new() };
-        finder.find_iter(&comparable(text)).map(|found| self.translations[found.pattern().as_usize()].as_slice()).collect()
+        let (text, words) = comparable(text);
+        finder
+            .find_iter(&text)
+            // 用 is a word in 怎么用 and a part of one in 作用
+            .filter(|found| found.len() > SINGLE_HAN_BYTES || !is_han(&text[found.range()]) || words.contains(&found.start()))
+            .map(|found| self.translations[found.pattern().as_usize()].as_slice())
+            .collect()
     }
 
     /// How many terms there are, both languages counted.
@@ -91,11 +97,22 @@ impl Bilingual {
     }
 }
 
-/// Chinese as it is, English words by their stem between blanks, so that terms match whole words only.
-fn comparable(text: &str) -> String {
-    let mut out = String::new();
+/// Bytes of one Chinese character of the basic plane.
+const SINGLE_HAN_BYTES: usize = 3;
+
+fn is_han(term: &str) -> bool {
+    term.chars().all(|c| !c.is_ascii())
+}
+
+/// Chinese as it is, English words by their stem between blanks, so that terms match whole words only; and where in it
+/// Chinese words of a single character begin.
+fn comparable(text: &str) -> (String, Vec<usize>) {
+    let (mut out, mut single) = (String::new(), Vec::new());
     for token in segment::words(text) {
         if token.han {
+            if token.text.chars().count() == 1 {
+                single.push(out.len());
+            }
             out.push_str(&token.text);
         } else {
             if !out.ends_with(' ') {
@@ -105,7 +122,7 @@ fn comparable(text: &str) -> String {
             out.push(' ');
         }
     }
-    out
+    (out, single)
 }
 
 #[cfg(test)]
@@ -119,6 +136,8 @@ mod tests {
         assert_eq!(table.translate("two refunds please"), [["退款", "退钱"]]);
         assert_eq!(table.translate("I want my money back"), [["退款", "退钱"]]);
         assert!(table.translate("the summary").is_empty(), "not inside a word");
+        assert_eq!(table.translate("这笔款"), [["sum"]]);
+        assert!(table.translate("条款").is_empty(), "a single character inside a word is not that word");
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub struct KnowledgeConfig {
     pub weak_below: f32,
     /// Share of the best BM25 score below which a passage is left out of the lexical ranking.
     pub tail_below: f32,
+    /// Folder of a cross-encoder that orders the best passages anew; none: the order of the fusion stays.
+    pub rerank: Option<PathBuf>,
+    /// Passages that the cross-encoder reads.
+    pub rerank_depth: usize,
+    /// Share of the score that is the cross-encoder's.
+    pub rerank_share: f32,
+    /// Share of the score that is the probability of the intents a document is for; the rest is what the search found.
+    pub intent_share: f32,
     /// Candidates that each part contributes to the fusion.
     pub candidates: usize,
     /// How many passages of one document an answer may hold.
@@ -46,6 +54,10 @@ impl Default for KnowledgeConfig {
             weights: FieldWeights::default(),
             weak_below: 0.45,
             tail_below: 0.25,
+            rerank: None,
+            rerank_depth: 20,
+            rerank_share: 0.7,
+            intent_share: 0.35,
             candidates: 40,
             max_passages_per_document: 2,
             passage_width: 900,

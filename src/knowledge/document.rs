@@ -100,6 +100,9 @@ pub struct DocumentContent {
     /// Questions that it answers, in the words of customers.
     #[serde(default)]
     pub questions: Vec<String>,
+    /// Intents of the taxonomy that it answers: who is understood to want one of them finds it sooner. Empty: any.
+    #[serde(default)]
+    pub intents: Vec<String>,
     /// Queues that see it; empty: all.
     #[serde(default)]
     pub queues: Vec<String>,

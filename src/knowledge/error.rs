@@ -43,6 +43,12 @@ pub enum KnowledgeError {
         /// What is wrong and how to mend it.
         problem: String,
     },
+    /// The cross-encoder cannot be loaded, or refuses a text.
+    #[error("re-ranking model: {problem}")]
+    Reranker {
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
     /// The synonym file is wrong.
     #[error("synonyms: {problem}")]
     Synonyms {

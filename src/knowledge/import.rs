@@ -172,6 +172,8 @@ struct FrontMatter {
     #[serde(default)]
     questions: Vec<String>,
     #[serde(default)]
+    intents: Vec<String>,
+    #[serde(default)]
     queues: Vec<String>,
     category: Option<String>,
     #[serde(default)]
@@ -226,6 +228,7 @@ impl Reader<'_> {
             body,
             format: BodyFormat::Markdown,
             questions: front.questions,
+            intents: front.intents,
             queues: front.queues,
             category: front.category,
             tags: front.tags,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use crate::inference::CrossEncoder;
+
 use super::bilingual::Bilingual;
 use super::chunk::{Passage, passages};
 use super::config::{KnowledgeConfig, VectorBackend};
@@ -20,7 +22,7 @@ use super::vector::{EmbeddedVectors, ServerVectors, VectorIndex, VectorPoint};
 use super::{KnowledgeError, Result};
 
 /// Version of the fields and files; a directory of another version is rebuilt.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 /// Texts handed to the embedding function at once.
 const EMBED_BATCH: usize = 32;
 
@@ -84,6 +86,7 @@ pub struct KnowledgeIndex {
     pub(super) vectors: Option<Box<dyn VectorIndex>>,
     pub(super) synonyms: Synonyms,
     pub(super) bilingual: Bilingual,
+    pub(super) reranker: Option<Arc<CrossEncoder>>,
     learned: RwLock<Arc<Learned>>,
     miss_sink: RwLock<Option<MissSink>>,
     snapshot: RwLock<Arc<Snapshot>>,
@@ -97,10 +100,12 @@ impl KnowledgeIndex {
     ///
     /// # Errors
     /// [`KnowledgeError::File`] if the directory cannot be written, [`KnowledgeError::Synonyms`] for a wrong synonym file,
-    /// [`KnowledgeError::Vector`] for a wrong server address.
+    /// [`KnowledgeError::Vector`] for a wrong server address, [`KnowledgeError::Reranker`] for a folder without a cross-encoder.
     pub fn open(dir: &Path, config: KnowledgeConfig) -> Result<Self> {
         let synonyms = config.synonyms.as_deref().map(Synonyms::load).transpose()?.unwrap_or_default();
         let bilingual = config.bilingual.as_deref().map(Bilingual::load).transpose()?.unwrap_or_default();
+        let reranker = config.rerank.as_deref().map(CrossEncoder::load).transpose();
+        let reranker = reranker.map_err(|error| KnowledgeError::Reranker { problem: error.to_string() })?.map(Arc::new);
         std::fs::create_dir_all(dir).map_err(|error| KnowledgeError::file(dir, error))?;
         let mut reason = check_format(dir, &config);
         let opened = match reason {
@@ -127,6 +132,7 @@ impl KnowledgeIndex {
             vectors,
             synonyms,
             bilingual,
+            reranker,
             learned: RwLock::default(),
             miss_sink: RwLock::default(),
             snapshot: RwLock::new(Arc::new(snapshot)),
@@ -219,6 +225,11 @@ impl KnowledgeIndex {
         if let Some(sink) = self.miss_sink.read().as_ref() {
             sink(miss);
         }
+    }
+
+    /// The cross-encoder that orders the best passages, if one is configured.
+    pub fn reranker(&self) -> Option<Arc<CrossEncoder>> {
+        self.reranker.clone()
     }
 
     /// What was learned.

@@ -4,26 +4,30 @@
 //! k1 = 1.2 and b = 0.75 (Robertson, Zaragoza, *The Probabilistic Relevance Framework*, 2009).
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery, TermSetQuery};
+use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value};
 use tantivy::tokenizer::{PreTokenizedString, Token};
-use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term};
+use tantivy::{DocAddress, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument, Term};
 
 use crate::conversation::Language;
 
 use super::analysis;
 use super::chunk::Passage;
 use super::document::{Document, DocumentKind};
-use super::query::{ParsedQuery, SearchRequest};
+use super::query::SearchRequest;
 use super::vocabulary::Vocabulary;
 use super::{KnowledgeError, Result};
 
 /// Memory of a writer in bytes; the least that tantivy takes.
 const WRITER_BYTES: usize = 20_000_000;
+/// Memory of a writer that writes everything anew, in bytes.
+const WHOLE_WRITER_BYTES: usize = 80_000_000;
+/// Passages that are cut into terms before the writer takes them.
+const ANALYSED_AT_ONCE: usize = 512;
 /// Distance of positions between parts of a document, so that no phrase reaches over.
 const PART_GAP: usize = 10;
 /// In `queues` and `audience`: open to all.
@@ -52,6 +56,9 @@ pub struct StoredPassage {
     pub category: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Intents of the taxonomy that it answers.
+    #[serde(default)]
+    pub intents: Vec<String>,
 }
 
 /// Handles of the fields.
@@ -66,14 +73,14 @@ pub(super) struct Fields {
     pub(super) characters: Field,
     passage_id: Field,
     document_id: Field,
-    queues: Field,
-    audience: Field,
-    language: Field,
-    kind: Field,
-    category: Field,
-    tags: Field,
-    effective_from: Field,
-    expires_at: Field,
+    pub(super) queues: Field,
+    pub(super) audience: Field,
+    pub(super) language: Field,
+    pub(super) kind: Field,
+    pub(super) category: Field,
+    pub(super) tags: Field,
+    pub(super) effective_from: Field,
+    pub(super) expires_at: Field,
     stored: Field,
 }
 
@@ -91,7 +98,7 @@ pub(super) struct Snapshot {
     /// Counter of commits.
     pub(super) version: u64,
     /// Latest start and earliest end over all passages, seconds.
-    validity: (i64, i64),
+    pub(super) validity: (i64, i64),
 }
 
 fn schema() -> (Schema, Fields) {
@@ -168,25 +175,39 @@ impl LexicalIndex {
         Ok(Snapshot { searcher, vocabulary: Vocabulary::new(vocabulary), version: payload.parse().unwrap_or(0), validity })
     }
 
-    /// Writes in one commit: deletes what is named, adds passages. Readers see all of it or nothing.
+    /// Writes in one commit: deletes what is named, adds passages. Readers see all of it or nothing. A new whole is one
+    /// segment afterwards: every term is then looked up once, and equal documents give an equal order.
     pub(super) fn write(&self, delete: Delete<'_>, add: &[(&Document, Vec<Passage>)], version: u64) -> Result<()> {
-        let mut writer: IndexWriter = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        let whole = matches!(delete, Delete::Everything);
+        let mut writer: IndexWriter =
+            self.index.writer_with_num_threads(1, if whole { WHOLE_WRITER_BYTES } else { WRITER_BYTES })?;
         match delete {
             Delete::Everything => {
+                writer.set_merge_policy(Box::new(NoMergePolicy));
                 writer.delete_all_documents()?;
             }
             Delete::Document(id) => {
                 writer.delete_term(Term::from_field_text(self.fields.document_id, id));
             }
         }
-        for (document, passages) in add {
-            for passage in passages {
-                writer.add_document(self.tantivy_document(document, passage)?)?;
+        let passages: Vec<(&Document, &Passage)> =
+            add.iter().flat_map(|(document, passages)| passages.iter().map(|passage| (*document, passage))).collect();
+        for batch in passages.chunks(ANALYSED_AT_ONCE) {
+            let made: Vec<Result<TantivyDocument>> =
+                batch.par_iter().map(|(document, passage)| self.tantivy_document(document, passage)).collect();
+            for document in made {
+                writer.add_document(document?)?;
             }
         }
         let mut commit = writer.prepare_commit()?;
         commit.set_payload(&version.to_string());
         commit.commit()?;
+        if whole {
+            let segments = self.index.searchable_segment_ids()?;
+            if segments.len() > 1 {
+                writer.merge(&segments).wait()?;
+            }
+        }
         writer.wait_merging_threads()?;
         Ok(())
     }
@@ -233,6 +254,7 @@ impl LexicalIndex {
             language: content.language,
             category: content.category.clone(),
             tags: content.tags.clone(),
+            intents: content.intents.clone(),
         };
         out.add_text(fields.stored, serde_json::to_string(&stored)?);
         Ok(out)
@@ -247,95 +269,19 @@ impl LexicalIndex {
 
     /// The place of a passage in a snapshot; `None` if it is not there (any more).
     pub(super) fn find(&self, searcher: &Searcher, passage_id: &str) -> Result<Option<DocAddress>> {
-        let query = TermQuery::new(Term::from_field_text(self.fields.passage_id, passage_id), IndexRecordOption::Basic);
-        let found = searcher.search(&query, &tantivy::collector::TopDocs::with_limit(1).order_by_score())?;
-        Ok(found.first().map(|(_, address)| *address))
-    }
-
-    /// Conditions that a passage must meet; empty if the request has none that exclude anything in this snapshot.
-    pub(super) fn conditions(
-        &self,
-        snapshot: &Snapshot,
-        request: &SearchRequest,
-        parsed: &ParsedQuery,
-    ) -> Vec<(Occur, Box<dyn Query>)> {
-        let fields = &self.fields;
-        let filters = &request.filters;
-        let mut conditions: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        let mut any_of = |field: Field, values: Vec<&str>| {
-            if !values.is_empty() {
-                let terms = values.into_iter().map(|value| Term::from_field_text(field, value));
-                conditions.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(TermSetQuery::new(terms)), 0.0))));
-            }
-        };
-        for (field, values) in [(fields.queues, &filters.queues), (fields.audience, &filters.audience)] {
-            if !values.is_empty() {
-                any_of(field, values.iter().map(String::as_str).chain([OPEN_TO_ALL]).collect());
+        let term = Term::from_field_text(self.fields.passage_id, passage_id);
+        for (number, segment) in (0..).zip(searcher.segment_readers()) {
+            let inverted = segment.inverted_index(self.fields.passage_id)?;
+            let found = inverted.read_postings(&term, IndexRecordOption::Basic).map_err(tantivy::TantivyError::from)?;
+            let Some(mut postings) = found else { continue };
+            while postings.doc() != TERMINATED {
+                if !segment.is_deleted(postings.doc()) {
+                    return Ok(Some(DocAddress::new(number, postings.doc())));
+                }
+                postings.advance();
             }
         }
-        any_of(fields.category, filters.categories.iter().map(String::as_str).collect());
-        any_of(fields.tags, filters.tags.iter().map(String::as_str).collect());
-        any_of(fields.kind, filters.kinds.iter().map(|kind| kind.name()).collect());
-        any_of(fields.language, request.languages.iter().map(|language| language.name()).collect());
-        let now = as_of_s(request);
-        if snapshot.validity.0 > now {
-            let range = RangeQuery::new(Bound::Unbounded, Bound::Included(Term::from_field_i64(fields.effective_from, now)));
-            conditions.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(range), 0.0))));
-        }
-        if snapshot.validity.1 <= now {
-            let range = RangeQuery::new(Bound::Excluded(Term::from_field_i64(fields.expires_at, now)), Bound::Unbounded);
-            conditions.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(range), 0.0))));
-        }
-        for (occur, phrases) in [(Occur::Must, &parsed.phrases), (Occur::MustNot, &parsed.excluded)] {
-            for phrase in phrases {
-                conditions.push((occur, Box::new(ConstScoreQuery::new(self.phrase(phrase), 0.0))));
-            }
-        }
-        conditions
-    }
-
-    fn phrase(&self, terms: &[String]) -> Box<dyn Query> {
-        let terms: Vec<Term> = terms.iter().map(|term| Term::from_field_text(self.fields.characters, term)).collect();
-        match <[Term; 1]>::try_from(terms) {
-            Ok([single]) => Box::new(TermQuery::new(single, IndexRecordOption::Basic)),
-            Err(several) => Box::new(PhraseQuery::new(several)),
-        }
-    }
-
-    /// The best passages for weighted terms under conditions.
-    pub(super) fn top(
-        &self,
-        snapshot: &Snapshot,
-        scored: Vec<(Occur, Box<dyn Query>)>,
-        conditions: &[(Occur, Box<dyn Query>)],
-        limit: usize,
-    ) -> Result<Vec<(f32, DocAddress)>> {
-        if scored.is_empty() {
-            return Ok(Vec::new());
-        }
-        let union: Box<dyn Query> = Box::new(BooleanQuery::new(scored));
-        let query: Box<dyn Query> = if conditions.is_empty() {
-            union
-        } else {
-            let clauses = conditions.iter().map(|(occur, query)| (*occur, query.box_clone()));
-            Box::new(BooleanQuery::new(std::iter::once((Occur::Must, union)).chain(clauses).collect()))
-        };
-        Ok(snapshot.searcher.search(&query, &tantivy::collector::TopDocs::with_limit(limit.max(1)).order_by_score())?)
-    }
-
-    /// Which of the passages meet the conditions of a request.
-    pub(super) fn meets(&self, snapshot: &Snapshot, address: DocAddress, conditions: &[(Occur, Box<dyn Query>)]) -> Result<bool> {
-        if conditions.is_empty() {
-            return Ok(true);
-        }
-        let clauses: Vec<(Occur, Box<dyn Query>)> = conditions.iter().map(|(occur, query)| (*occur, query.box_clone())).collect();
-        let all = (Occur::Must, Box::new(tantivy::query::AllQuery) as Box<dyn Query>);
-        let query = BooleanQuery::new(clauses.into_iter().chain([all]).collect());
-        let weight = query.weight(tantivy::query::EnableScoring::disabled_from_searcher(&snapshot.searcher))?;
-        let reader = snapshot.searcher.segment_reader(address.segment_ord);
-        let mut scorer = weight.scorer(reader, 1.0)?;
-        use tantivy::DocSet;
-        Ok(scorer.doc() == address.doc_id || (scorer.doc() < address.doc_id && scorer.seek(address.doc_id) == address.doc_id))
+        Ok(None)
     }
 }
 

@@ -33,6 +33,7 @@ mod analysis;
 mod bilingual;
 mod chunk;
 mod citation;
+mod conditions;
 mod config;
 mod document;
 mod docx;
@@ -49,8 +50,10 @@ mod lifecycle;
 mod markup;
 mod pdf;
 mod query;
+mod rerank;
 mod review;
 mod search;
+mod season;
 mod synonym;
 mod terms;
 mod vector;
@@ -77,7 +80,8 @@ pub use query::{
     ExplainedTerm, Explanation, Filters, Highlight, MAX_QUERY_CHARS, MAX_TOP_K, Parts, PassageHit, SearchMode, SearchRequest,
     SearchResponse, TermSource,
 };
-pub use review::{ArticleStats, REVIEW_DAYS, Review, Surge, review};
+pub use review::{ArticleStats, Review, review};
+pub use season::{SEASON_HISTORY_DAYS, Season, Surge};
 pub use synonym::Synonyms;
 pub use vector::{EmbeddedVectors, ServerVectors, VectorFilter, VectorHit, VectorIndex, VectorPoint};
 

@@ -70,6 +70,9 @@ pub struct SearchRequest {
     /// Whether to explain the scores.
     #[serde(default)]
     pub explain: bool,
+    /// Intents behind the query with their probabilities: documents for one of them rank. Not on the wire.
+    #[serde(skip)]
+    pub intents: Vec<(String, f32)>,
     /// The intent behind the query: what was learned under it ranks. Not on the wire.
     #[serde(skip)]
     pub topic: Option<String>,
@@ -93,6 +96,7 @@ impl SearchRequest {
             languages: Vec::new(),
             as_of: None,
             explain: false,
+            intents: Vec::new(),
             topic: None,
             agent: None,
         }
@@ -130,7 +134,13 @@ pub struct Parts {
     pub lexical: Option<f32>,
     /// Cosine, negative values as 0.
     pub dense: Option<f32>,
-    /// The two together.
+    /// Probability that the speaker wants what the document is for; `None` if either is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<f32>,
+    /// What the cross-encoder says, if one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f32>,
+    /// All together.
     pub fused: Option<f32>,
 }
 
@@ -177,7 +187,7 @@ pub struct SearchResponse {
     pub passages: Vec<PassageHit>,
     /// Which state of the index answered.
     pub index_version: u64,
-    /// Parts that were asked for and left out: `dense`.
+    /// Parts that were asked for and left out: `dense`, `rerank`.
     pub degraded: Vec<String>,
 }
 
@@ -242,9 +252,7 @@ pub(super) struct ParsedQuery {
     pub(super) excluded: Vec<Vec<String>>,
     /// The text without operators, folded.
     pub(super) folded: String,
-    /// Whether articles of another language than the query's may answer.
-    pub(super) across: bool,
-    /// Whether only such articles may answer.
+    /// Whether only articles of another language than the query's may answer.
     pub(super) only_across: bool,
 }
 

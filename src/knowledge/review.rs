@@ -1,8 +1,8 @@
 //! The state of the knowledge base: what is used and what is not, what is due, what surges.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,20 +10,14 @@ use super::document::Document;
 use super::duplicates::{Finding, findings};
 use super::learning::{Outcome, Use};
 use super::lifecycle::History;
+use super::season::{Season, Surge, seasonal, surging};
 
-/// Days of usage that are looked at.
-pub const REVIEW_DAYS: u64 = 90;
+/// Days of usage that count for an article.
+const REVIEW_DAYS: u64 = 90;
 /// Days after its publication from which an article should have been shown.
 const UNUSED_AFTER_DAYS: i64 = 30;
 /// Days ahead in which a review or an expiry is announced.
 const SOON_DAYS: u64 = 30;
-/// Days that are compared with the four times as many before.
-const SURGE_DAYS: u64 = 7;
-/// Least questions of a topic in those days.
-const SURGE_LEAST: u32 = 10;
-/// How many times the usual.
-const SURGE_RATIO: f64 = 2.0;
-
 /// An article and what is to be done about it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ArticleStats {
@@ -48,19 +42,6 @@ pub struct ArticleStats {
     pub flags: Vec<&'static str>,
 }
 
-/// A topic that is asked for more than usual.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Surge {
-    /// Intent.
-    pub topic: String,
-    /// Shown articles in the last 7 days.
-    pub recent: u32,
-    /// What 7 days of the four weeks before brought on average.
-    pub usual: f64,
-    /// recent / usual, with 1 as the least usual.
-    pub ratio: f64,
-}
-
 /// The state of the knowledge base.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Review {
@@ -74,14 +55,17 @@ pub struct Review {
     pub findings: Vec<Finding>,
     /// Topics that are asked for more than usual.
     pub surging: Vec<Surge>,
+    /// Topics that past years had more often in the four weeks that begin today.
+    pub seasonal: Vec<Season>,
 }
 
-/// Looks at all documents and what became of them.
+/// Looks at all documents and what became of them; seasons need the usage of [`super::SEASON_HISTORY_DAYS`] days.
 pub fn review(histories: &[History], uses: &[Use], now: DateTime<Utc>) -> Review {
     let published: Vec<(&History, Document)> =
         histories.iter().filter_map(|history| history.published().map(|document| (history, document))).collect();
     let mut counts: HashMap<(&str, Outcome), u32> = HashMap::new();
-    for item in uses {
+    let since = now.date_naive() - Days::new(REVIEW_DAYS);
+    for item in uses.iter().filter(|item| item.day >= since) {
         *counts.entry((&item.document_id, item.outcome)).or_default() += item.count;
     }
     let mut articles: Vec<ArticleStats> =
@@ -95,6 +79,7 @@ pub fn review(histories: &[History], uses: &[Use], now: DateTime<Utc>) -> Review
         articles,
         findings: findings(published.iter().map(|(_, document)| (document.document_id.as_str(), &document.content))),
         surging: surging(uses, now.date_naive()),
+        seasonal: seasonal(uses, now.date_naive()),
     }
 }
 
@@ -126,25 +111,6 @@ fn stats(history: &History, document: &Document, counts: &HashMap<(&str, Outcome
         wrong,
         flags,
     }
-}
-
-/// Topics shown at least twice as often in the last days as in the weeks before.
-fn surging(uses: &[Use], today: NaiveDate) -> Vec<Surge> {
-    let from = today - Days::new(SURGE_DAYS);
-    let before = from - Days::new(4 * SURGE_DAYS);
-    let mut topics: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for item in uses.iter().filter(|item| item.outcome == Outcome::Shown && !item.topic.is_empty() && item.day > before) {
-        let entry = topics.entry(&item.topic).or_default();
-        if item.day > from { entry.0 += item.count } else { entry.1 += item.count }
-    }
-    let surge = |(topic, (recent, earlier)): (&str, (u32, u32))| {
-        let usual = f64::from(earlier) / 4.0;
-        Surge { topic: topic.to_owned(), recent, usual, ratio: f64::from(recent) / usual.max(1.0) }
-    };
-    let mut found: Vec<Surge> =
-        topics.into_iter().map(surge).filter(|surge| surge.recent >= SURGE_LEAST && surge.ratio >= SURGE_RATIO).collect();
-    found.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
-    found
 }
 
 #[cfg(test)]

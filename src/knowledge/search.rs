@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use tantivy::DocAddress;
-use tantivy::query::{Occur, Query};
 
 use crate::conversation::Language;
 
 use super::Result;
 use super::citation::mark;
+use super::conditions::Conditions;
 use super::config::Fusion;
 use super::fusion::{Fused, fuse};
 use super::index::KnowledgeIndex;
@@ -26,10 +26,10 @@ const STEEPNESS: f32 = 1.6;
 
 /// A candidate, what its score was multiplied by, and its passage if it was read already.
 type Ranked = (DocAddress, Fused, f32, Option<StoredPassage>);
+/// Best score below which articles of the other language are searched too, by translated terms.
+const OTHER_LANGUAGE_BELOW: f32 = 0.5;
 /// Share of the weight of the vectors that stays when only articles of another language may answer.
 const ACROSS_SHARE: f32 = 0.33;
-
-type Conditions = Vec<(Occur, Box<dyn Query>)>;
 
 /// The lexical ranking and how it came about.
 #[derive(Default)]
@@ -40,6 +40,41 @@ struct Lexical {
     terms: Vec<QueryTerm>,
     full: f32,
     by_sound: bool,
+}
+
+/// Candidates, best first, and how they came about.
+struct Found {
+    fused: Vec<(DocAddress, Fused)>,
+    lexical: Lexical,
+    degraded: Vec<String>,
+}
+
+impl Found {
+    fn best(&self) -> f32 {
+        self.fused.first().and_then(|(_, candidate)| candidate.parts.fused).unwrap_or(0.0)
+    }
+
+    /// Takes in what was found in the other language; a passage keeps its better score. The scores of both are shares of a
+    /// full match, so they can be compared.
+    fn add(&mut self, other: Self) {
+        let mut best: HashMap<DocAddress, Fused> = std::mem::take(&mut self.fused).into_iter().collect();
+        for (address, candidate) in other.fused {
+            let known = best.entry(address).or_insert(candidate);
+            if candidate.parts.fused > known.parts.fused {
+                *known = candidate;
+            }
+        }
+        self.fused = best.into_iter().collect();
+        self.fused.sort_by(|(a_key, a), (b_key, b)| {
+            b.parts.fused.unwrap_or(0.0).total_cmp(&a.parts.fused.unwrap_or(0.0)).then(a_key.cmp(b_key))
+        });
+        for (address, score) in other.lexical.raw {
+            self.lexical.raw.entry(address).or_insert(score);
+        }
+        self.lexical.terms.extend(other.lexical.terms);
+        self.degraded.extend(other.degraded);
+        self.degraded.dedup();
+    }
 }
 
 impl KnowledgeIndex {
@@ -54,15 +89,41 @@ impl KnowledgeIndex {
         request.validate()?;
         let snapshot = self.snapshot();
         let mut parsed = ParsedQuery::parse(&request.query);
-        let own = [Language::of_text(&request.query)];
-        parsed.across = request.languages != own;
-        parsed.only_across = !request.languages.is_empty() && !request.languages.contains(&own[0]);
-        let conditions = self.lexical.conditions(&snapshot, request, &parsed);
+        let own = Language::of_text(&request.query);
+        parsed.only_across = !request.languages.is_empty() && !request.languages.contains(&own);
+        let mut found = self.candidates(&snapshot, request, &parsed, query_vector)?;
+        let other = if own == Language::Zh { Language::En } else { Language::Zh };
+        let open = request.languages.is_empty() || request.languages.contains(&other);
+        if !parsed.only_across && open && !self.bilingual.is_empty() && found.best() < OTHER_LANGUAGE_BELOW {
+            parsed.only_across = true;
+            let request = SearchRequest { languages: vec![other], ..request.clone() };
+            found.add(self.candidates(&snapshot, &request, &parsed, query_vector)?);
+        }
+        match self.reranked(&snapshot, parsed.folded.trim(), found.fused.clone()) {
+            Ok(reranked) => found.fused = reranked,
+            Err(error) => {
+                tracing::warn!(%error, "re-ranking left out");
+                found.degraded.push("rerank".to_owned());
+            }
+        }
+        let passages = self.answers(&snapshot, request, &found.lexical, &found.fused)?;
+        Ok(SearchResponse { passages, index_version: snapshot.version, degraded: found.degraded })
+    }
+
+    /// Both rankings as one.
+    fn candidates(
+        &self,
+        snapshot: &Snapshot,
+        request: &SearchRequest,
+        parsed: &ParsedQuery,
+        query_vector: Option<&[f32]>,
+    ) -> Result<Found> {
+        let conditions = self.lexical.conditions(snapshot, request, parsed);
         let mut degraded = Vec::new();
         let dense = match request.mode {
             SearchMode::Lexical => None,
             SearchMode::Hybrid | SearchMode::Dense => {
-                let found = self.dense(&snapshot, request, &parsed, &conditions, query_vector)?;
+                let found = self.dense(snapshot, request, parsed, &conditions, query_vector)?;
                 if found.is_none() {
                     degraded.push("dense".to_owned());
                 }
@@ -72,30 +133,30 @@ impl KnowledgeIndex {
         let lexical = if request.mode == SearchMode::Dense && dense.is_some() {
             None
         } else {
-            Some(self.by_words(&snapshot, &parsed, &conditions)?)
+            Some(self.by_words(snapshot, parsed, &conditions)?)
         };
         let fused = fuse(
-            fusion_of(self.config.fusion, &parsed),
+            fusion_of(self.config.fusion, parsed),
             lexical.as_ref().map(|lexical| lexical.ranking.as_slice()),
             dense.as_deref(),
         );
-        let terms = match &lexical {
-            Some(_) => Vec::new(),
+        let lexical = match lexical {
+            Some(lexical) => lexical,
             None => {
-                query_terms(&snapshot, &self.lexical.fields, &parsed, (&self.synonyms, &self.bilingual), &self.config.weights)?
-                    .terms
+                // the terms mark what was asked for, also where only vectors answer
+                let tables = (&self.synonyms, &self.bilingual);
+                let terms = query_terms(snapshot, &self.lexical.fields, parsed, tables, &self.config.weights)?.terms;
+                Lexical { terms, ..Lexical::default() }
             }
         };
-        let lexical = lexical.unwrap_or_else(|| Lexical { terms, ..Lexical::default() });
-        let passages = self.answers(&snapshot, request, &lexical, &fused)?;
-        Ok(SearchResponse { passages, index_version: snapshot.version, degraded })
+        Ok(Found { fused, lexical, degraded })
     }
 
     /// The ranking by words; if its evidence is weak, by sound as well.
     fn by_words(&self, snapshot: &Snapshot, parsed: &ParsedQuery, conditions: &Conditions) -> Result<Lexical> {
         let (config, fields) = (&self.config, &self.lexical.fields);
         let found = query_terms(snapshot, fields, parsed, (&self.synonyms, &self.bilingual), &config.weights)?;
-        let clauses = word_clauses(&found, fields, &config.weights);
+        let clauses = word_clauses(&found, snapshot.searcher.num_docs(), fields, &config.weights);
         let hits = self.lexical.top(snapshot, clauses, conditions, config.candidates)?;
         let trust = if parsed.only_stop_words { STOP_WORD_TRUST } else { 1.0 };
         let mut evidence: HashMap<DocAddress, f32> =
@@ -103,7 +164,8 @@ impl KnowledgeIndex {
         let raw = hits.iter().map(|(score, address)| (*address, *score)).collect();
         let best = evidence.values().copied().fold(0.0, f32::max);
         let mut terms = found.terms.clone();
-        let by_sound = (best < config.weak_below || found.unknown_word) && !parsed.only_stop_words;
+        // sounds do not reach over to another language
+        let by_sound = (best < config.weak_below || found.unknown_word) && !parsed.only_stop_words && !parsed.only_across;
         if by_sound {
             terms.extend(self.by_sound(snapshot, parsed, conditions, &mut evidence)?.terms);
         }
@@ -154,26 +216,33 @@ impl KnowledgeIndex {
         let mut ranking = Vec::with_capacity(hits.len());
         for hit in hits {
             let Some(address) = self.lexical.find(&snapshot.searcher, &hit.passage_id)? else { continue };
-            if !exact || self.lexical.meets(snapshot, address, conditions)? {
-                ranking.push((address, hit.score));
-            }
+            ranking.push((address, hit.score));
+        }
+        if exact {
+            ranking = self.lexical.meeting(snapshot, ranking, conditions, |(address, _)| *address)?;
         }
         Ok(Some(ranking))
     }
 
-    /// The candidates in the order of their scores times what was learned of their articles. Without anything learned this is
-    /// the order of fusion, and no passage is read.
+    /// The candidates in the order of their scores, with the intents behind the query and what was learned of their
+    /// articles. Without either this is the order of fusion, and no passage is read.
     fn by_use(&self, snapshot: &Snapshot, request: &SearchRequest, fused: &[(DocAddress, Fused)]) -> Result<Vec<Ranked>> {
         let learned = self.learned();
-        if learned.is_empty() {
+        if learned.is_empty() && request.intents.is_empty() {
             return Ok(fused.iter().map(|(address, candidate)| (*address, *candidate, 1.0, None)).collect());
         }
+        let share = self.config.intent_share.clamp(0.0, 1.0);
         let mut ranked = Vec::with_capacity(fused.len());
         for (address, candidate) in fused {
             let stored = self.lexical.stored(&snapshot.searcher, *address)?;
             let factor = learned.factor(&stored.document_id, request.topic.as_deref(), request.agent.as_deref());
             let mut candidate = *candidate;
-            candidate.parts.fused = candidate.parts.fused.map(|score| (score * factor).clamp(0.0, 1.0));
+            if !request.intents.is_empty() && !stored.intents.is_empty() {
+                let wanted = request.intents.iter().filter(|(intent, _)| stored.intents.contains(intent));
+                candidate.parts.intent = Some(wanted.map(|(_, probability)| probability).sum::<f32>().clamp(0.0, 1.0));
+            }
+            let with_intent = |score: f32| candidate.parts.intent.map_or(score, |wanted| (1.0 - share) * score + share * wanted);
+            candidate.parts.fused = candidate.parts.fused.map(|score| (with_intent(score) * factor).clamp(0.0, 1.0));
             ranked.push((*address, candidate, factor, Some(stored)));
         }
         ranked.sort_by(|a, b| b.1.parts.fused.unwrap_or(0.0).total_cmp(&a.1.parts.fused.unwrap_or(0.0)));

@@ -153,6 +153,11 @@ impl Desk {
                     top_k: 4,
                     languages: vec![language],
                     filters: Filters { queues: self.call.queue.clone().into_iter().collect(), ..Filters::default() },
+                    intents: understanding
+                        .intents
+                        .iter()
+                        .filter_map(|intent| Some((intent.name.clone(), intent.confidence?)))
+                        .collect(),
                     topic: wish.intent.clone(),
                     agent: self.call.agent.as_ref().map(|agent| agent.id.clone()),
                     ..SearchRequest::new(wish.query.clone())

@@ -227,7 +227,7 @@ fn info(context: &ApiContext, head: Option<&str>) -> Response {
         "model_dtype": "float32",
         "model_type": model_type,
         "head": spec.map(|s| s.name.clone()),
-        "rerank": "cosine",
+        "rerank": stages.knowledge.reranker().map_or_else(|| "cosine".to_owned(), |model| model.version().to_string()),
         "dimensions": model.embedding_size(),
         "max_concurrent_requests": IN_FLIGHT_MAX,
         "max_input_length": model.max_tokens(),
@@ -355,15 +355,29 @@ async fn make_ranking(context: &ApiContext, body: Body) -> Result<Made, Refusal>
     };
     let texts = texts_of(object.get("texts"), "texts")?;
     let (raw, return_text) = (flag(&object, "raw_scores", false)?, flag(&object, "return_text", false)?);
-    let all: Vec<String> = std::iter::once(query).chain(texts.iter().cloned()).collect();
-    let (encodings, tokens, inference_ms) = encode_texts(context, all, &object).await?;
-    let Some((query, passages)) = encodings.split_first() else { return Err(Refusal::empty()) };
-    let mut ranking: Vec<(usize, f32)> = passages.iter().map(|p| cosine(&query.embedding, &p.embedding)).enumerate().collect();
+    let all: Vec<String> = std::iter::once(query.clone()).chain(texts.iter().cloned()).collect();
+    // also with a cross-encoder: it checks lengths and counts tokens
+    let (encodings, tokens, mut inference_ms) = encode_texts(context, all, &object).await?;
+    let Some((asked, passages)) = encodings.split_first() else { return Err(Refusal::empty()) };
+    let mut ranking: Vec<(usize, f32, f32)> = match context.hub.stages().knowledge.reranker() {
+        Some(reranker) => {
+            let started = Instant::now();
+            let scored = read_together(reranker, query, texts.clone()).await?;
+            inference_ms += started.elapsed().as_secs_f64() * 1e3;
+            // the margin before the logistic is the raw score
+            let margin = |score: f32| (score.max(f32::MIN_POSITIVE) / (1.0 - score).max(f32::MIN_POSITIVE)).ln();
+            scored.into_iter().enumerate().map(|(index, score)| (index, score, margin(score))).collect()
+        }
+        None => {
+            let cosines = passages.iter().map(|passage| cosine(&asked.embedding, &passage.embedding)).enumerate();
+            cosines.map(|(index, cosine)| (index, f32::midpoint(1.0, cosine), cosine)).collect()
+        }
+    };
     ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let rows: Vec<Value> = ranking
         .into_iter()
-        .map(|(index, cosine)| {
-            let score = if raw { cosine } else { f32::midpoint(1.0, cosine) };
+        .map(|(index, score, before)| {
+            let score = if raw { before } else { score };
             if return_text {
                 json!({"index": index, "score": score, "text": texts[index]})
             } else {
@@ -372,6 +386,23 @@ async fn make_ranking(context: &ApiContext, body: Body) -> Result<Made, Refusal>
         })
         .collect();
     Ok(Made { body: Value::Array(rows), tokens, inference_ms })
+}
+
+/// The scores of the configured cross-encoder, off the runtime's threads.
+async fn read_together(
+    reranker: std::sync::Arc<crate::inference::CrossEncoder>,
+    query: String,
+    texts: Vec<String>,
+) -> Result<Vec<f32>, Refusal> {
+    let score = move || {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        reranker.score(&query, &texts)
+    };
+    match tokio::task::spawn_blocking(score).await {
+        Ok(Ok(scores)) => Ok(scores),
+        Ok(Err(error)) => Err(Refusal::backend(error.to_string())),
+        Err(_) => Err(Refusal::backend("the re-ranking model stopped")),
+    }
 }
 
 async fn predict_head(context: &ApiContext, head: &str, body: Body) -> Response {

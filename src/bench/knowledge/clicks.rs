@@ -5,7 +5,7 @@
 //! right article with 0.7 and opens a wrong one with 0.05; a wrong one at the top is dismissed with 0.2. One agent in ten is
 //! hostile: he uses a wrong article out of the three, whatever was asked, and calls right ones wrong. What was learned is
 //! put into force after every [`ROUNDS_A_DAY`] rounds, which stand for a day. The ranking is measured before (nothing learned)
-//! and after, weighted by how often a question is asked.
+//! and after, weighted by how often a question is asked: for nobody in particular, and for every honest agent with his own habits.
 
 use chrono::{Days, NaiveDate};
 use rand::rngs::StdRng;
@@ -33,17 +33,22 @@ pub(super) fn run(set: &FaqSet, config: &KnowledgeConfig, encoder: &Encoder) -> 
     let folder = tempfile::tempdir()?;
     let index = index_of(set, folder.path(), config, encoder)?;
     let asked = asked(set);
-    let before = weighted_ndcg(&index, &asked)?;
+    let before = weighted_ndcg(&index, &asked, None)?;
     let with_all = simulate(&index, &asked, true)?;
+    // every honest agent's own ranking, with what he and everybody did
+    let agents = (0..AGENTS).filter(|number| !number.is_multiple_of(HOSTILE_EVERY));
+    let own = agents.map(|number| weighted_ndcg(&index, &asked, Some(agent(number)))).collect::<anyhow::Result<Vec<f64>>>()?;
     index.set_learned(Learned::default());
     let honest = simulate(&index, &asked, false)?;
     index.set_learned(Learned::default());
-    let cold = weighted_ndcg(&index, &asked)?;
+    let cold = weighted_ndcg(&index, &asked, None)?;
     anyhow::ensure!((cold - before).abs() < 1e-12, "a cold start must rank as without learning");
     Ok(vec![
         ("clicks_ndcg10_cold".to_owned(), before),
         ("clicks_ndcg10_honest".to_owned(), honest),
         ("clicks_ndcg10_hostile".to_owned(), with_all),
+        ("clicks_ndcg10_agents".to_owned(), own.iter().sum::<f64>() / own.len().max(1) as f64),
+        ("clicks_ndcg10_worst_agent".to_owned(), own.iter().copied().fold(1.0, f64::min)),
     ])
 }
 
@@ -65,10 +70,16 @@ fn request(one: &Asked<'_>, agent: Option<String>) -> SearchRequest {
     SearchRequest { topic, agent, ..SearchRequest::new(one.question.text.clone()) }
 }
 
-fn weighted_ndcg(index: &KnowledgeIndex, asked: &[Asked<'_>]) -> anyhow::Result<f64> {
+/// Name of an agent.
+fn agent(number: usize) -> String {
+    format!("agent-{number}")
+}
+
+/// nDCG of the questions by how often they are asked, in the ranking of one agent or of nobody in particular.
+fn weighted_ndcg(index: &KnowledgeIndex, asked: &[Asked<'_>], agent: Option<String>) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for one in asked {
-        sum += one.share * ndcg(&ranking(index, one.question, request(one, None))?, &one.question.relevant);
+        sum += one.share * ndcg(&ranking(index, one.question, request(one, agent.clone()))?, &one.question.relevant);
     }
     Ok(sum)
 }
@@ -83,7 +94,7 @@ fn simulate(index: &KnowledgeIndex, asked: &[Asked<'_>], hostile: bool) -> anyho
         for _ in 0..ROUNDS_A_DAY {
             let one = draw(asked, &mut random);
             let number = random.random_range(0..AGENTS);
-            let agent = format!("agent-{number}");
+            let agent = agent(number);
             let shown: Vec<String> =
                 ranking(index, one.question, request(one, Some(agent.clone())))?.into_iter().take(SHOWN).collect();
             let bad = hostile && number.is_multiple_of(HOSTILE_EVERY);
@@ -109,7 +120,7 @@ fn simulate(index: &KnowledgeIndex, asked: &[Asked<'_>], hostile: bool) -> anyho
         }
         index.set_learned(Learned::from_uses(&uses, today, LearningConfig::default()));
     }
-    weighted_ndcg(index, asked)
+    weighted_ndcg(index, asked, None)
 }
 
 fn draw<'a, 'b>(asked: &'b [Asked<'a>], random: &mut StdRng) -> &'b Asked<'a> {

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use super::{Figures, KnowledgeArguments, build, corpus, embed_with};
-use crate::bench::machine::percentile;
+use crate::bench::machine::{percentile, processor_s};
 use crate::inference::Encoder;
 use crate::knowledge::{KnowledgeConfig, KnowledgeIndex, SearchMode, SearchRequest, import_dir, passages};
 
@@ -15,6 +17,8 @@ const NEIGHBOURS: usize = 10;
 const COMPARED: usize = 200;
 /// Searches before the measurement.
 const WARM_UP: usize = 100;
+/// Searches one after the other.
+const ALONE: usize = 500;
 
 pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, encoder: &Encoder) -> anyhow::Result<Figures> {
     let documents = corpus::documents(&arguments.corpus, arguments.passages)?;
@@ -32,18 +36,21 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     };
     let kept = index.needs_rebuild().is_none() && index.passage_count() as usize == documents.len();
     let mut figures = vec![("passages".to_owned(), documents.len() as f64)];
+    let kept_vectors = folder.join("bench-vectors.f32");
     if kept {
         eprintln!("the index of {} is searched as it is", folder.display());
-        for batch in documents.chunks(256) {
-            let texts: Vec<String> =
-                batch.iter().map(|document| format!("{}\n\n{}", document.content.title, document.content.body)).collect();
-            keep(&texts.iter().map(String::as_str).collect::<Vec<_>>()).map_err(|error| anyhow::anyhow!("{error}"))?;
-        }
+        *vectors.lock().map_err(|_| anyhow::anyhow!("a thread failed"))? = read_vectors(&kept_vectors, config.dimension)?;
     } else {
         figures.push(("build_s".to_owned(), build(&index, &documents, &keep)?));
     }
-    figures.push(("size_mib".to_owned(), size_bytes(folder)? as f64 / (1024.0 * 1024.0)));
+    figures.push((
+        "size_mib".to_owned(),
+        (size_bytes(&folder.join("text"))? + size_bytes(&folder.join("vectors"))?) as f64 / (1024.0 * 1024.0),
+    ));
     let vectors = vectors.into_inner()?;
+    if !kept && arguments.index.is_some() {
+        std::fs::write(&kept_vectors, bytes_of(&vectors))?;
+    }
     let builtin: Vec<String> = import_dir(&crate::config::find_home()?.join("pipelines/knowledge"))?
         .documents
         .into_iter()
@@ -53,18 +60,40 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     let queries = corpus::queries(&documents, &builtin, count);
     let ids: Vec<String> =
         documents.iter().map(|document| passages(document, config.passage_width)[0].passage_id.clone()).collect();
+    figures.push(("known_item_at_10".to_owned(), known_items(&index, encoder, &queries, &documents)?));
+    let sources: Vec<Option<usize>> = queries.iter().map(|query| query.source).collect();
+    let queries: Vec<String> = queries.into_iter().map(|query| query.text).collect();
     figures.push(("recall_at_10".to_owned(), recall(&index, encoder, &queries, &ids, &vectors)?));
     if let Some(dump) = &arguments.dump {
-        write_dump(dump, &documents, &vectors, &queries, encoder)?;
+        write_dump(dump, &documents, &vectors, (&queries, &sources), encoder)?;
     }
     let index = Arc::new(index);
-    let closed = closed_loop(&index, encoder, &queries[..WARM_UP.min(queries.len())])?;
-    figures.push(("search_alone_p50_ms".to_owned(), percentile(&closed, 0.5)));
-    let latencies = open_loop(&index, encoder, &queries[WARM_UP.min(queries.len())..], arguments.rate)?;
-    figures.push(("search_p50_ms".to_owned(), percentile(&latencies, 0.5)));
-    figures.push(("search_p99_ms".to_owned(), percentile(&latencies, 0.99)));
-    figures.push(("searches".to_owned(), latencies.len() as f64));
+    let (warm, asked) = queries.split_at(WARM_UP.min(queries.len()));
+    closed_loop(&index, encoder, warm)?;
+    figures.extend(timed(&index, encoder, asked, arguments.rate)?);
     Ok(figures)
+}
+
+/// One search after the other, with the processor time of both parts; then the open loop.
+fn timed(index: &Arc<KnowledgeIndex>, encoder: &Encoder, asked: &[String], rate: f64) -> anyhow::Result<Figures> {
+    let one_by_one = &asked[..ALONE.min(asked.len())];
+    let begin = cpu_seconds();
+    let alone = closed_loop(index, encoder, one_by_one)?;
+    let searched = cpu_seconds();
+    one_by_one.iter().try_for_each(|query| encoder.encode(query.clone()).map(drop))?;
+    let encoded = cpu_seconds();
+    let latencies = open_loop(index, encoder, asked, rate)?;
+    let per_search_ms = 1e3 / one_by_one.len().max(1) as f64;
+    let figures = [
+        ("search_alone_p50_ms", percentile(&alone, 0.5)),
+        ("search_alone_p99_ms", percentile(&alone, 0.99)),
+        ("search_cpu_ms", (searched - begin) * per_search_ms),
+        ("search_cpu_encoding_ms", (encoded - searched) * per_search_ms),
+        ("search_p50_ms", percentile(&latencies, 0.5)),
+        ("search_p99_ms", percentile(&latencies, 0.99)),
+        ("searches", latencies.len() as f64),
+    ];
+    Ok(figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn file_name(path: &Path) -> String {
@@ -84,6 +113,25 @@ fn closed_loop(index: &KnowledgeIndex, encoder: &Encoder, queries: &[String]) ->
         answer(index, encoder, query).map(|()| started.elapsed().as_secs_f64() * 1e3)
     };
     queries.iter().map(timed).collect()
+}
+
+/// Share of the queries cut out of a passage whose passage is among the first ten of the hybrid search.
+fn known_items(
+    index: &KnowledgeIndex,
+    encoder: &Encoder,
+    queries: &[corpus::Query],
+    documents: &[crate::knowledge::Document],
+) -> anyhow::Result<f64> {
+    let (mut found, mut asked) = (0_usize, 0_usize);
+    for query in queries.iter().filter(|query| query.source.is_some()).take(COMPARED) {
+        let vector = encoder.encode(query.text.clone())?.embedding;
+        let request = SearchRequest { top_k: NEIGHBOURS, ..SearchRequest::new(query.text.clone()) };
+        let answer = index.search(&request, Some(&vector))?;
+        let source = query.source.map(|position| documents[position].document_id.as_str());
+        found += usize::from(answer.passages.iter().any(|hit| Some(hit.document_id.as_str()) == source));
+        asked += 1;
+    }
+    Ok(found as f64 / asked.max(1) as f64)
 }
 
 /// Searches at fixed times; milliseconds from the time at which each was due, so that waiting counts.
@@ -162,6 +210,9 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 
 fn size_bytes(folder: &Path) -> anyhow::Result<u64> {
     let mut sum = 0;
+    if !folder.exists() {
+        return Ok(0);
+    }
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         sum += if entry.file_type()?.is_dir() { size_bytes(&entry.path())? } else { blocks_of(&entry.metadata()?) };
@@ -180,17 +231,31 @@ fn write_dump(
     folder: &Path,
     documents: &[crate::knowledge::Document],
     vectors: &[Vec<f32>],
-    queries: &[String],
+    (queries, sources): (&[String], &[Option<usize>]),
     encoder: &Encoder,
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let lines =
-        |texts: Vec<&str>| texts.iter().map(|text| serde_json::json!({ "text": text }).to_string() + "\n").collect::<String>();
-    let bytes = |rows: &[Vec<f32>]| rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    std::fs::write(folder.join("passages.jsonl"), lines(documents.iter().map(|d| d.content.body.as_str()).collect()))?;
-    std::fs::write(folder.join("queries.jsonl"), lines(queries.iter().map(String::as_str).collect()))?;
-    std::fs::write(folder.join("passages.f32"), bytes(vectors))?;
+    let passages = documents.iter().map(|document| serde_json::json!({ "text": document.content.body }).to_string() + "\n");
+    std::fs::write(folder.join("passages.jsonl"), passages.collect::<String>())?;
+    let asked = queries
+        .iter()
+        .zip(sources)
+        .map(|(text, source)| serde_json::json!({ "text": text, "source": source }).to_string() + "\n");
+    std::fs::write(folder.join("queries.jsonl"), asked.collect::<String>())?;
+    std::fs::write(folder.join("passages.f32"), bytes_of(vectors))?;
     let asked: Vec<Vec<f32>> = encoder.encode_batch(queries.to_vec())?.into_iter().map(|encoding| encoding.embedding).collect();
-    std::fs::write(folder.join("queries.f32"), bytes(&asked))?;
+    std::fs::write(folder.join("queries.f32"), bytes_of(&asked))?;
     Ok(())
+}
+
+fn bytes_of(rows: &[Vec<f32>]) -> Vec<u8> {
+    rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The vectors of passages that an earlier run left beside its index.
+fn read_vectors(path: &Path, dimension: usize) -> anyhow::Result<Vec<Vec<f32>>> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}: give another --index folder", path.display()))?;
+    let values: Vec<f32> =
+        bytes.chunks_exact(4).map(|piece| f32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]])).collect();
+    Ok(values.chunks_exact(dimension).map(<[f32]>::to_vec).collect())
 }

@@ -13,11 +13,11 @@ use tempfile::TempDir;
 use super::cosine;
 use crate::inference::{EncoderModel, Encoding, Scratch};
 
-const WORDS: [&str; 10] = ["refund", "parcel", "where", "is", "my", "退", "款", "card", "lost", "please"];
+pub(super) const WORDS: [&str; 10] = ["refund", "parcel", "where", "is", "my", "退", "款", "card", "lost", "please"];
 const TEXTS: [&str; 3] = ["where is my parcel", "退 款 please", "card lost my card is lost where is my card please"];
 
 /// A tokenizer of whole words with opening and closing tokens; `ids` are those of opening, padding, closing, unknown.
-fn tokenizer(path: &Path, ids: [(&str, u32); 4]) {
+pub(super) fn tokenizer(path: &Path, ids: [(&str, u32); 4]) {
     let mut vocab: serde_json::Map<String, Value> = ids.iter().map(|(t, i)| ((*t).to_owned(), json!(i))).collect();
     for (i, word) in WORDS.iter().enumerate() {
         vocab.insert((*word).to_owned(), json!(i + 4));
@@ -61,7 +61,7 @@ fn agree(encodings: &[Encoding], references: &[Vec<f32>]) {
 }
 
 /// Random weights of deviation 0.3 in place of candle's start values, so that every layer matters.
-fn stir(vars: &VarMap) {
+pub(super) fn stir(vars: &VarMap) {
     for var in vars.all_vars() {
         let shape = var.shape().clone();
         let noise = super::noise(shape.elem_count(), shape.elem_count() as u32 + shape.rank() as u32);
@@ -70,7 +70,7 @@ fn stir(vars: &VarMap) {
     }
 }
 
-fn config(model_type: &str, positions: usize) -> Value {
+pub(super) fn config(model_type: &str, positions: usize) -> Value {
     json!({
         "model_type": model_type, "vocab_size": 20, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 80,
         "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "max_position_embeddings": positions,

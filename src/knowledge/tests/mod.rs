@@ -5,6 +5,7 @@ mod crash;
 mod documents;
 mod faq;
 mod index;
+mod rerank;
 
 use std::error::Error;
 
