@@ -17,6 +17,8 @@ use super::{Result, analysis};
 const FULL_MATCH: f32 = 0.62;
 /// A word that no passage holds counts this much in the divisor.
 const UNKNOWN_SHARE: f32 = 0.5;
+/// Share of the words of the query in a full match across languages.
+const OWN_WORDS_ACROSS: f32 = 0.5;
 /// Share of the other translations of a term beside the best one.
 const TIE_BREAKER: f32 = 0.1;
 /// Known words taken for one unknown word.
@@ -95,8 +97,9 @@ pub(super) fn query_terms(
         ..QueryTerms::default()
     };
     let mut corrected = parsed.folded.clone();
-    // words of the query are not words of articles in another language
-    let own_share = if parsed.only_across { 0.0 } else { 1.0 };
+    // words of the query are not words of articles in another language; what was asked beside the translated terms still
+    // belongs to a full match, else one usual word ("today") would make one
+    let own_share = if parsed.only_across { OWN_WORDS_ACROSS } else { 1.0 };
     for word in &parsed.words {
         let count = holding(searcher, &word_fields, &word.term)?;
         let term_idf = idf(documents, count);

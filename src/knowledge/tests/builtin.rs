@@ -75,7 +75,7 @@ fn chinese_questions_find_their_article() {
         ("这是乱收费，把钱退给我", "zh-bill-dispute"),
         ("我要投诉你，叫你们经理来", "zh-complaint"),
         ("我的银行卡丢了怎么办", "zh-card-loss"),
-        ("那我怎么办新卡", "zh-card-loss"),
+        ("那我怎么办新卡", "zh-card-apply"),
         ("收货地址写错了能不能改一下", "zh-address-change"),
         ("家里断网了光猫一直闪红灯", "zh-broadband-fault"),
         ("下周出国手机怎么上网", "zh-roaming"),
