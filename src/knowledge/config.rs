@@ -57,7 +57,7 @@ impl Default for KnowledgeConfig {
             rerank: None,
             rerank_depth: 20,
             rerank_share: 0.7,
-            intent_share: 0.35,
+            intent_share: 0.5,
             candidates: 40,
             max_passages_per_document: 2,
             passage_width: 900,
