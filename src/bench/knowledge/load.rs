@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::{Figures, KnowledgeArguments, build, corpus, embed_with};
-use crate::bench::machine::{percentile, processor_s};
+use crate::bench::machine::{cpu_seconds, percentile};
 use crate::inference::Encoder;
 use crate::knowledge::{KnowledgeConfig, KnowledgeIndex, SearchMode, SearchRequest, import_dir, passages};
 
