@@ -60,7 +60,7 @@ pub use form::{CallRequest, CallResult, CallResults};
 pub use handover::{HandOver, Reason};
 pub use message::{Message, units};
 pub use state::{Ends, Frame, Offer, State};
-pub use story::{Backend, Story, StoryFile, StoryTurn, acts_written, difference, load_stories};
+pub use story::{Backend, Story, StoryFile, StoryTurn, acts_written, difference, end_difference, load_stories};
 pub use support::{is_supported, supported};
 pub use trigger::Fit;
 pub use turn::{Act, Button, Gap, Heard, Outcome, Turn};

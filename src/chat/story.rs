@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::book::FlowBook;
 use super::error::{Problem, line_of, toml_problem, unknown};
 use super::handover::Reason;
-use super::state::Ends;
+use super::state::{Ends, State};
 use super::turn::Act;
 use crate::conversation::Language;
 
@@ -138,6 +138,18 @@ pub fn difference(wanted: &str, acts: &[Act], articles: &dyn Fn(&str) -> String)
     }
     let extra = did.iter().find(|d| COMPLETE.contains(&d.0) && !wanted.iter().any(|w| same(w, d)))?;
     Some(format!("\"{} {}\" happened and is not in the story", extra.0, extra.1).replace(" \" happened", "\" happened"))
+}
+
+/// Why the end of a story is not what it says; `None` if it is.
+pub fn end_difference(story: &Story, state: &State) -> Option<String> {
+    let slots = state.slots();
+    let wrong = story.slots.iter().find(|(name, value)| slots.get(*name) != Some(value));
+    if let Some((name, value)) = wrong {
+        let is = slots.get(name).map_or("is empty".to_owned(), |v| format!("is \"{v}\""));
+        return Some(format!("at the end slot {name} {is}, not \"{value}\""));
+    }
+    let ends = story.ends.filter(|wanted| *wanted != state.ends)?;
+    Some(format!("it ends {:?}, not {ends:?}", state.ends).to_lowercase())
 }
 
 impl StoryFile {

@@ -11,12 +11,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Handle;
 
 use super::Session;
-use super::{eval_compare, eval_errors, eval_print};
-use crate::app::{StageOptions, build_stages};
-use crate::eval::dataset::{DataPlaces, load};
-use crate::eval::{
-    BuiltIn, Dataset, EvalError, Recorded, RunOptions, Served, System, Task, TaskResult, load_tasks, run_task, select,
-};
+use super::eval_items::{ExportArguments, SubsetArguments};
+use super::{eval_compare, eval_errors, eval_items, eval_print};
+use crate::app::evaluation_system;
+use crate::eval::dataset::DataPlaces;
+use crate::eval::{Dataset, EvalError, Recorded, RunOptions, Served, System, Task, TaskResult, load_tasks, run_task, select};
 
 /// Where results are written without `--out`.
 const OUT: &str = "eval-results";
@@ -40,6 +39,8 @@ pub(super) enum EvalCommand {
     Errors(eval_errors::ErrorsArguments),
     /// Sweep the decision threshold by what mistakes cost.
     Threshold(eval_errors::ThresholdArguments),
+    /// Write the items of a task as JSON lines, with or without what should come out.
+    Export(ExportArguments),
 }
 
 /// Which tasks.
@@ -56,6 +57,9 @@ pub(super) struct TaskArguments {
     /// Folder of task files; those of the product by default.
     #[arg(long, value_name = "FOLDER")]
     pub(super) task_dir: Option<PathBuf>,
+    /// A part of the task.
+    #[command(flatten)]
+    pub(super) part: SubsetArguments,
 }
 
 impl TaskArguments {
@@ -91,6 +95,22 @@ pub(super) struct SystemArguments {
     pub(super) draws: usize,
 }
 
+impl SystemArguments {
+    /// The settings with the models that the arguments name.
+    pub(super) fn settings(&self, session: &Session) -> crate::config::Settings {
+        let mut settings = session.settings.clone();
+        // Evaluation may use every core; a service keeps some free.
+        settings.encoder.threads = 0;
+        if let Some(encoder) = &self.encoder {
+            settings.encoder.model.clone_from(encoder);
+        }
+        if let Some(recogniser) = &self.recogniser {
+            settings.asr.model.clone_from(recogniser);
+        }
+        settings
+    }
+}
+
 /// Arguments of `zhiyin eval run`.
 #[derive(Args)]
 pub(super) struct RunArguments {
@@ -107,6 +127,9 @@ pub(super) struct RunArguments {
     /// HTML page of the results.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Also print every metric of every slice: language, channel, length, noise, label, question.
+    #[arg(long)]
+    slices: bool,
     /// One JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -122,11 +145,12 @@ pub(super) async fn run(session: Session, command: EvalCommand) -> anyhow::Resul
         EvalCommand::Gate(arguments) => eval_compare::run_gate(&session, &arguments),
         EvalCommand::Errors(arguments) => eval_errors::errors(&session, &arguments),
         EvalCommand::Threshold(arguments) => eval_errors::threshold(&session, &arguments),
+        EvalCommand::Export(arguments) => eval_items::export(&session, &arguments),
     })
 }
 
-pub(super) fn all_tasks(session: &Session, arguments: &TaskArguments) -> anyhow::Result<Vec<Task>> {
-    let folder = arguments.task_dir.clone().unwrap_or_else(|| session.home.join("eval/tasks"));
+pub(super) fn all_tasks(session: &Session, folder: Option<&PathBuf>) -> anyhow::Result<Vec<Task>> {
+    let folder = folder.cloned().unwrap_or_else(|| session.home.join("eval/tasks"));
     Ok(load_tasks(&folder)?)
 }
 
@@ -140,13 +164,13 @@ pub(super) fn absent(error: &EvalError) -> bool {
 }
 
 fn list(session: &Session, arguments: &TaskArguments) -> anyhow::Result<ExitCode> {
-    let tasks = all_tasks(session, arguments)?;
+    let tasks = all_tasks(session, arguments.task_dir.as_ref())?;
     // The list is of everything unless something is asked for.
     let everything = arguments.tasks.is_empty() && arguments.profile == "fast";
     let shown: Vec<&Task> =
         if everything { tasks.iter().collect() } else { select(&tasks, &arguments.tasks, &arguments.profile)? };
     for task in &shown {
-        let here = match load(task, &places(session, &arguments.data), 1) {
+        let here = match arguments.part.subset().load(task, &places(session, &arguments.data), 1) {
             Ok(dataset) => format!("{} items", dataset.examples.len()),
             Err(error) if absent(&error) => "data not here".into(),
             Err(_) => "broken, see `zhiyin eval validate`".into(),
@@ -158,14 +182,14 @@ fn list(session: &Session, arguments: &TaskArguments) -> anyhow::Result<ExitCode
 }
 
 fn validate(session: &Session, arguments: &TaskArguments) -> anyhow::Result<ExitCode> {
-    let tasks = all_tasks(session, arguments)?;
+    let tasks = all_tasks(session, arguments.task_dir.as_ref())?;
     let shown: Vec<&Task> = match arguments.tasks.is_empty() {
         true => tasks.iter().collect(),
         false => select(&tasks, &arguments.tasks, &arguments.profile)?,
     };
     let (mut good, mut missing, mut bad) = (0, 0, 0);
     for task in shown {
-        match load(task, &places(session, &arguments.data), 1) {
+        match arguments.part.subset().load(task, &places(session, &arguments.data), 1) {
             Ok(_) => good += 1,
             Err(error) if absent(&error) => {
                 missing += 1;
@@ -196,19 +220,9 @@ pub(super) fn system(session: &Session, arguments: &SystemArguments, tasks: &[&T
         );
         return Ok(Box::new(Recorded::new(path, &session.home)));
     }
-    let mut settings = session.settings.clone();
-    // Evaluation may use every core; a service keeps some free.
-    settings.encoder.threads = 0;
-    if let Some(encoder) = &arguments.encoder {
-        settings.encoder.model.clone_from(encoder);
-    }
-    if let Some(recogniser) = &arguments.recogniser {
-        settings.asr.model.clone_from(recogniser);
-    }
-    let listens = tasks.iter().any(|t| matches!(t.stage.as_str(), "recognise" | "recognise-live" | "chain"));
-    let options = StageOptions { recogniser: listens, pipeline: "live-assist", index: None, scheme: None };
-    let built = build_stages(&session.home, &settings, options)?;
-    Ok(Box::new(BuiltIn::new(built.stages, &built.models, session.home.clone(), Handle::current())))
+    let settings = arguments.settings(session);
+    let stages: Vec<&str> = tasks.iter().map(|t| t.stage.as_str()).collect();
+    Ok(Box::new(evaluation_system(&session.home, &settings, &stages, None)?))
 }
 
 /// Results of a run, with their tasks and data.
@@ -229,7 +243,7 @@ pub(super) fn run_all<'a>(
     let mut finished = Finished { done: Vec::new(), missing: Vec::new() };
     let mut ready: Vec<(&Task, Dataset)> = Vec::new();
     for task in tasks {
-        match load(task, &places(session, &arguments.data), system_arguments.seed) {
+        match arguments.part.subset().load(task, &places(session, &arguments.data), system_arguments.seed) {
             Ok(dataset) => ready.push((task, dataset)),
             Err(error) if absent(&error) && !arguments.names(task) => {
                 eprintln!("not run: {error}");
@@ -243,7 +257,12 @@ pub(super) fn run_all<'a>(
     let system = system(session, system_arguments, &chosen)?;
     for (task, dataset) in ready {
         let bar = progress_bar(task, &dataset)?;
-        let options = RunOptions { seed: system_arguments.seed, draws: system_arguments.draws, home: &session.home };
+        let options = RunOptions {
+            seed: system_arguments.seed,
+            draws: system_arguments.draws,
+            home: &session.home,
+            split: arguments.part.split.as_deref(),
+        };
         let outcome = run_task(task, &dataset, system.as_ref(), options, &|done| bar.set_position(done as u64));
         bar.finish_and_clear();
         match outcome {
@@ -268,7 +287,10 @@ fn progress_bar(task: &Task, dataset: &Dataset) -> anyhow::Result<ProgressBar> {
 }
 
 fn run_tasks(session: &Session, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let tasks = all_tasks(session, &arguments.tasks)?;
+    if arguments.save_baselines {
+        arguments.tasks.part.expect_whole("a baseline")?;
+    }
+    let tasks = all_tasks(session, arguments.tasks.task_dir.as_ref())?;
     let chosen = select(&tasks, &arguments.tasks.tasks, &arguments.tasks.profile)?;
     let started = std::time::Instant::now();
     let finished = run_all(session, &chosen, &arguments.tasks, &arguments.system)?;
@@ -280,6 +302,9 @@ fn run_tasks(session: &Session, arguments: &RunArguments) -> anyhow::Result<Exit
     }
     let results: Vec<&TaskResult> = finished.done.iter().map(|(_, _, result)| result).collect();
     eval_print::table(&results);
+    if arguments.slices {
+        eval_print::slices(&results);
+    }
     if let Some(path) = &arguments.report {
         eval_compare::write_report(path, "Evaluation", &finished, &BTreeMap::new())?;
         println!("page: {}", path.display());

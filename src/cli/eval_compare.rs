@@ -9,8 +9,7 @@ use clap::Args;
 
 use super::eval::{Finished, SystemArguments, TaskArguments, all_tasks, places, run_all};
 use super::{Session, eval_print};
-use crate::eval::dataset::load;
-use crate::eval::{Comparison, ReportEntry, Task, TaskResult, adjust, compare, gate, html, select};
+use crate::eval::{Comparison, ReportEntry, Subset, Task, TaskResult, adjust, compare, gate, html, select};
 
 /// Arguments of `zhiyin eval compare`.
 #[derive(Args)]
@@ -73,11 +72,6 @@ pub(super) struct GateArguments {
     json: bool,
 }
 
-fn tasks_of(session: &Session, data: &[PathBuf], task_dir: Option<&PathBuf>) -> anyhow::Result<(Vec<Task>, TaskArguments)> {
-    let arguments = TaskArguments { tasks: Vec::new(), profile: "fast".into(), data: data.to_vec(), task_dir: task_dir.cloned() };
-    Ok((all_tasks(session, &arguments)?, arguments))
-}
-
 /// Results with their tasks and data.
 fn with_data<'a>(
     session: &Session,
@@ -91,7 +85,9 @@ fn with_data<'a>(
             .iter()
             .find(|t| t.id == id)
             .with_context(|| format!("there is no task \"{id}\" any more; --task-dir names another folder of tasks"))?;
-        let dataset = load(task, &places(session, data), result.receipt.seed)?;
+        // A result of another split is read with that split.
+        let split = result.receipt.split.clone().filter(|s| task.dataset.split.as_ref() != Some(s));
+        let dataset = Subset { split, ..Subset::default() }.load(task, &places(session, data), result.receipt.seed)?;
         finished.done.push((task, dataset, result));
     }
     Ok(finished)
@@ -117,7 +113,7 @@ pub(super) fn compare_results(session: &Session, arguments: &CompareArguments) -
     for id in candidates.keys().filter(|id| !baselines.contains_key(*id)) {
         eprintln!("not compared: {id} is only in {}", arguments.candidate.display());
     }
-    let (tasks, _) = tasks_of(session, &arguments.data, arguments.task_dir.as_ref())?;
+    let tasks = all_tasks(session, arguments.task_dir.as_ref())?;
     let shared = candidates.into_iter().filter(|(id, _)| baselines.contains_key(id)).collect();
     let finished = with_data(session, &tasks, &arguments.data, shared)?;
     anyhow::ensure!(!finished.done.is_empty(), "the two hold no task in common");
@@ -158,7 +154,7 @@ pub(super) fn write_report(
 }
 
 pub(super) fn report(session: &Session, arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
-    let (tasks, _) = tasks_of(session, &arguments.data, arguments.task_dir.as_ref())?;
+    let tasks = all_tasks(session, arguments.task_dir.as_ref())?;
     let finished = with_data(session, &tasks, &arguments.data, TaskResult::read_all(&arguments.results)?)?;
     let baselines = arguments.baseline.as_deref().map(TaskResult::read_all).transpose()?.unwrap_or_default();
     let all = compared(&finished, &baselines)?;
@@ -168,10 +164,11 @@ pub(super) fn report(session: &Session, arguments: &ReportArguments) -> anyhow::
 }
 
 pub(super) fn run_gate(session: &Session, arguments: &GateArguments) -> anyhow::Result<ExitCode> {
+    arguments.tasks.part.expect_whole("a gate")?;
     let folder = arguments.baselines.clone().unwrap_or_else(|| session.home.join("eval/baselines"));
     let baselines = TaskResult::read_all(&folder)
         .context("there is nothing to compare with; make baselines with `zhiyin eval run --save-baselines`")?;
-    let tasks = all_tasks(session, &arguments.tasks)?;
+    let tasks = all_tasks(session, arguments.tasks.task_dir.as_ref())?;
     let finished = match &arguments.results {
         Some(path) => with_data(session, &tasks, &arguments.tasks.data, TaskResult::read_all(path)?)?,
         None => {

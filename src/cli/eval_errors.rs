@@ -65,7 +65,7 @@ fn one_task<'a>(tasks: &'a [Task], arguments: &TaskArguments, kinds: &[Kind]) ->
 }
 
 pub(super) fn errors(session: &Session, arguments: &ErrorsArguments) -> anyhow::Result<ExitCode> {
-    let tasks = all_tasks(session, &arguments.tasks)?;
+    let tasks = all_tasks(session, arguments.tasks.task_dir.as_ref())?;
     let task = one_task(&tasks, &arguments.tasks, &[Kind::Label, Kind::Labels])?;
     let finished = run_all(session, &[task], &arguments.tasks, &arguments.system)?;
     let (_, dataset, result) = &finished.done[0];
@@ -74,7 +74,7 @@ pub(super) fn errors(session: &Session, arguments: &ErrorsArguments) -> anyhow::
     train_task.dataset.limit = None;
     let train = load(&train_task, &places(session, &arguments.tasks.data), arguments.system.seed)?;
     let options = StageOptions { recogniser: false, pipeline: "live-assist", index: None, scheme: None };
-    let built = build_stages(&session.home, &session.settings, options)?;
+    let built = build_stages(&session.home, &arguments.system.settings(session), options)?;
     let (vectors, train_vectors) = (vectors(&built.stages, dataset)?, vectors(&built.stages, &train)?);
     let scored = score(task, &dataset.examples, &result.predictions);
     let report = analyse_errors(dataset, &scored.outcomes, &vectors, &train, &train_vectors, arguments.system.seed);
@@ -118,7 +118,7 @@ fn print_errors(report: &ErrorReport, show: usize) {
 }
 
 pub(super) fn threshold(session: &Session, arguments: &ThresholdArguments) -> anyhow::Result<ExitCode> {
-    let tasks = all_tasks(session, &arguments.tasks)?;
+    let tasks = all_tasks(session, arguments.tasks.task_dir.as_ref())?;
     let task = one_task(&tasks, &arguments.tasks, &[Kind::Label])?;
     let finished = run_all(session, &[task], &arguments.tasks, &arguments.system)?;
     let (_, dataset, result) = &finished.done[0];

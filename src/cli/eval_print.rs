@@ -22,6 +22,25 @@ pub(super) fn table(results: &[&TaskResult]) {
     }
 }
 
+/// Every metric on every slice, a table a task.
+pub(super) fn slices(results: &[&TaskResult]) {
+    for result in results.iter().filter(|r| !r.slices.is_empty()) {
+        let keys: Vec<&str> = result
+            .metrics
+            .iter()
+            .map(|m| m.key.as_str())
+            .filter(|k| result.slices.iter().any(|s| s.metrics.contains_key(*k)))
+            .collect();
+        let heads: String = keys.iter().map(|k| format!(" {k:>width$}", width = k.len().max(9))).collect();
+        println!("\n{:<52} {:>6}{heads}", format!("{} by slice", result.task), "n");
+        for slice in &result.slices {
+            let cell = |k: &&str| format!(" {:>width$}", number(slice.metrics.get(*k).copied()), width = k.len().max(9));
+            let cells: String = keys.iter().map(cell).collect();
+            println!("{:<52} {:>6}{cells}", format!("  {} = {}", slice.slice, slice.value), slice.n);
+        }
+    }
+}
+
 /// One checksum over results: equal digests are equal results, whatever the clock said.
 pub(super) fn digest(results: &[&TaskResult]) -> String {
     let all: String = results.iter().map(|r| r.digest.as_str()).collect();

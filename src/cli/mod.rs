@@ -15,6 +15,7 @@ mod emotion;
 mod eval;
 mod eval_compare;
 mod eval_errors;
+mod eval_items;
 mod eval_print;
 mod knowledge;
 mod models;

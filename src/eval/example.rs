@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{Backend, Story};
 use crate::conversation::{Conversation, Language, Role, TimeSpan};
 
 /// A conversation of so few turns is shown as a whole, a longer one by its name.
@@ -39,6 +41,73 @@ pub enum Input {
     },
     /// A conversation.
     Conversation(Box<Conversation>),
+    /// A conversation that a chat is to hold.
+    Dialogue(Box<Dialogue>),
+}
+
+/// What is said to a chat, and what must come of it.
+#[derive(Clone, Debug)]
+pub enum Dialogue {
+    /// A question, behind what was said before it.
+    Question {
+        /// What the customer said before.
+        context: Vec<String>,
+        /// The question.
+        text: String,
+        /// Articles, any of which answers it; none: it must not be answered.
+        relevant: Vec<String>,
+    },
+    /// A procedure that ends in a decision; the customer answers what he is asked.
+    Procedure {
+        /// How the customer begins.
+        open: String,
+        /// What he says when he is asked for a slot.
+        answers: BTreeMap<String, String>,
+        /// What the business calls answer.
+        backend: Backend,
+        /// The decision: the name of a text of the flow, or `handoff`.
+        decision: String,
+    },
+    /// Customers who need a person, or do not.
+    HandOver {
+        /// What the customer says.
+        turns: Vec<String>,
+        /// Whether a person has to take over.
+        due: bool,
+    },
+    /// A story that must go as written, turn by turn.
+    Story {
+        /// The story.
+        story: Box<Story>,
+        /// The day on which it plays.
+        today: NaiveDate,
+    },
+}
+
+impl Dialogue {
+    /// Articles that it names.
+    pub fn articles(&self) -> Vec<&str> {
+        match self {
+            Self::Question { relevant, .. } => relevant.iter().map(String::as_str).collect(),
+            Self::Story { story, .. } => {
+                let acts = story.turns.iter().flat_map(|t| t.bot.split(','));
+                acts.filter_map(|act| act.trim().strip_prefix("answer ")).map(str::trim).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the customer says, a line a turn; of a procedure how it begins.
+    fn shown(&self) -> String {
+        match self {
+            Self::Question { context, text, .. } => {
+                context.iter().chain([text]).map(String::as_str).collect::<Vec<_>>().join("\n")
+            }
+            Self::Procedure { open, .. } => open.clone(),
+            Self::HandOver { turns, .. } => turns.join("\n"),
+            Self::Story { story, .. } => story.turns.iter().filter_map(|t| t.user.as_deref()).collect::<Vec<_>>().join("\n"),
+        }
+    }
 }
 
 /// What should come out.
@@ -109,6 +178,7 @@ impl Example {
                 conversation.turns.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join("\n")
             }
             Input::Conversation(conversation) => conversation.id.clone(),
+            Input::Dialogue(dialogue) => dialogue.shown(),
         }
     }
 }

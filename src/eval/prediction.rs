@@ -55,7 +55,7 @@ pub struct Prediction {
 }
 
 /// How a story of the chat went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoryOutcome {
     /// Every turn went as written.
@@ -66,6 +66,18 @@ pub struct StoryOutcome {
     pub right: u32,
     /// Hand-overs that were due and made.
     pub handed_over: u32,
+    /// Hand-overs that were made and not due.
+    #[serde(default)]
+    pub needless: u32,
+    /// Passages that were cited.
+    #[serde(default)]
+    pub citations: u32,
+    /// Cited passages that do not hold what was said.
+    #[serde(default)]
+    pub ungrounded: u32,
+    /// What happened, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A customer turn of a call: read from the reference, beside what was read from audio.
@@ -208,7 +220,12 @@ pub fn read_predictions(
     };
     let ids: HashSet<&str> = examples.iter().map(|e| e.id.as_str()).collect();
     let mut by_id: HashMap<String, (usize, Prediction)> = HashMap::new();
-    for (line, prediction) in given {
+    let blind = super::subset::blind_ids(examples);
+    for (line, mut prediction) in given {
+        // Answers of a reader stand under blind names.
+        if let Some(id) = blind.get(&prediction.id) {
+            prediction.id = (*id).to_owned();
+        }
         if !ids.contains(prediction.id.as_str()) {
             problems.add(line, format!("id \"{}\" is no item of task {}", prediction.id, task.id));
             continue;

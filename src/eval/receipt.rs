@@ -29,7 +29,10 @@ pub struct Receipt {
     pub system: SystemIdentity,
     /// Where the data lies.
     pub dataset: String,
-    /// sha256 of the data that was read.
+    /// The split that was read, if the data has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// sha256 of the data that was read; of a part of a task, of the names of its items as well.
     pub dataset_sha256: String,
     /// Seed of every draw.
     pub seed: u64,

@@ -51,6 +51,9 @@ pub struct SliceResult {
     pub metric: Option<f64>,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
+    /// Every metric on it that does not depend on the clock and is defined there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// The result of a task.
@@ -101,11 +104,12 @@ impl TaskResult {
         super::dataset::source_hex(&Sha256::digest(value.to_string().as_bytes()))
     }
 
-    /// As a baseline: without times, which belong to one machine.
+    /// As a baseline: without times, which belong to one machine, and with the first metric of slices alone.
     pub fn as_baseline(&self) -> Self {
         let mut baseline = self.clone();
         baseline.predictions = self.predictions.iter().map(Prediction::timeless).collect();
         baseline.metrics.retain(|m| !m.timed);
+        baseline.slices.iter_mut().for_each(|s| s.metrics.clear());
         baseline
     }
 

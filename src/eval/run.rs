@@ -27,6 +27,8 @@ pub struct RunOptions<'a> {
     pub draws: usize,
     /// The product's folder, for the commit.
     pub home: &'a Path,
+    /// The split that was read, if it is not the task's own.
+    pub split: Option<&'a str>,
 }
 
 /// Runs a task on a system: predictions, metrics with intervals, slices, receipt.
@@ -57,6 +59,7 @@ pub fn run_task(
         program: env!("CARGO_PKG_VERSION").to_owned(),
         system: system.identity(),
         dataset: task.dataset.public.clone().unwrap_or_else(|| task.dataset.path.clone()),
+        split: options.split.map(str::to_owned).or_else(|| task.dataset.split.clone()),
         dataset_sha256: dataset.sha256.clone(),
         seed: options.seed,
         draws: options.draws,
@@ -113,12 +116,15 @@ fn slices(task: &Task, scored: &Scored, bootstrap: &Bootstrap) -> Vec<SliceResul
     for slice in &task.slices {
         for (value, mask) in slice_masks(slice, scored) {
             let n = mask.iter().filter(|inside| **inside).count();
+            let named = task.metrics.iter().zip(&scored.statistics).filter(|(spec, _)| !spec.def().timed);
+            let metrics = named.filter_map(|(spec, s)| Some((spec.key(), rounded(bootstrap.point(s, Some(&mask))?)))).collect();
             all.push(SliceResult {
                 slice: slice.clone(),
                 value,
                 n,
                 metric: bootstrap.point(statistic, Some(&mask)).map(rounded),
                 interval: bootstrap.interval(statistic, Some(&mask)).map(|(interval, _)| interval.rounded()),
+                metrics,
             });
         }
     }

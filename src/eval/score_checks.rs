@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::example::{Example, Gold, Input};
+use super::example::{Dialogue, Example, Gold, Input};
 use super::metrics::{ClassCounts, Statistic, ndcg, recall, reciprocal_rank};
 use super::prediction::Prediction;
 use super::score::{Names, Outcome, Sheet, count_of, micro, yes};
@@ -153,11 +153,11 @@ fn points(questions: &[&super::task::QuestionSpec], answers: &BTreeMap<String, S
 }
 
 pub(super) fn stories(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut Sheet) -> Vec<Statistic> {
-    // Per story: passed, answered, right, answerable, handed over, due.
-    let mut rows: Vec<[f64; 6]> = Vec::new();
+    // Per story: passed, answered, right, answerable, handed over, due, handed over at all, cited, ungrounded.
+    let mut rows: Vec<[f64; 9]> = Vec::new();
     for (example, prediction) in pairs {
         let Gold::Story { answerable, handovers } = &example.gold else { continue };
-        let story = prediction.story.unwrap_or_default();
+        let story = prediction.story.clone().unwrap_or_default();
         let number = |v: u32| f64::from(v);
         rows.push([
             yes(story.passed),
@@ -166,26 +166,43 @@ pub(super) fn stories(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mu
             number(*answerable),
             number(story.handed_over.min(*handovers)),
             number(*handovers),
+            number(story.handed_over + story.needless),
+            number(story.citations),
+            number(story.ungrounded),
         ]);
-        let outcome = Outcome {
-            id: example.id.clone(),
-            expected: "as written".into(),
-            got: if story.passed { "as written".into() } else { "differs".into() },
-            right: story.passed,
-        };
-        sheet.push(example, outcome, None);
+        let went = if story.passed { "as written" } else { "differs" };
+        let got = story.note.as_ref().map_or_else(|| went.to_owned(), |note| format!("{went}: {note}"));
+        sheet.push(example, Outcome { id: example.id.clone(), expected: wanted(example), got, right: story.passed }, None);
     }
     let over = |num: usize, den: usize| Statistic::Ratio {
         num: rows.iter().map(|r| r[num]).collect(),
         den: rows.iter().map(|r| r[den]).collect(),
     };
+    // Answers beyond what can be answered are no coverage.
+    let covered =
+        || Statistic::Ratio { num: rows.iter().map(|r| r[1].min(r[3])).collect(), den: rows.iter().map(|r| r[3]).collect() };
     let statistic = |metric: &MetricSpec| match metric.name.as_str() {
         "answer_precision" => over(2, 1),
-        "answer_coverage" => over(2, 3),
+        "answer_coverage" => covered(),
+        "answer_recall" => over(2, 3),
         "handover_recall" => over(4, 5),
+        "handover_precision" => over(4, 6),
+        "ungrounded_citations" => over(8, 7),
         _ => Statistic::mean(rows.iter().map(|r| r[0]).collect()),
     };
     task.metrics.iter().map(statistic).collect()
+}
+
+/// What a story wants, in words.
+fn wanted(example: &Example) -> String {
+    let Input::Dialogue(dialogue) = &example.input else { return "as written".into() };
+    match &**dialogue {
+        Dialogue::Question { relevant, .. } if relevant.is_empty() => "no answer".into(),
+        Dialogue::Question { relevant, .. } => format!("answer {}", relevant.join(" or ")),
+        Dialogue::Procedure { decision, .. } => format!("decision {decision}"),
+        Dialogue::HandOver { due, .. } => if *due { "a person takes over" } else { "the bot goes on" }.into(),
+        Dialogue::Story { story, .. } => story.turns.iter().map(|t| t.bot.as_str()).collect::<Vec<_>>().join(" ; "),
+    }
 }
 
 pub(super) fn speed(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut Sheet) -> Vec<Statistic> {

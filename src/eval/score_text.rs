@@ -49,13 +49,28 @@ pub(super) fn text(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut S
         "wer" => ratio(&compared, |c| c.words.errors() as f64, |c| c.words.reference as f64),
         "keyword_recall" => ratio(&compared, |c| c.found as f64, |c| c.keywords as f64),
         "invented_words" => ratio(&compared, |c| c.words.insertions as f64, |c| c.words.reference as f64),
+        "confidence_auroc" => confidence_auroc(sheet),
         "time_to_final_p50_ms" => times(|t| t.time_to_final_ms, 0.5),
         "time_to_final_p95_ms" => times(|t| t.time_to_final_ms, 0.95),
         "first_partial_p50_ms" => times(|t| t.first_partial_ms, 0.5),
+        "first_partial_p95_ms" => times(|t| t.first_partial_ms, 0.95),
         "partial_churn" => ratio(&compared, |c| c.timing.churn.unwrap_or(0.0), |c| yes(c.timing.churn.is_some())),
         _ => Statistic::mean(sheet.outcomes.iter().map(|o| yes(o.right)).collect()),
     };
     task.metrics.iter().map(statistic).collect()
+}
+
+/// Items without a confidence are left out: nothing was recognised there.
+fn confidence_auroc(sheet: &Sheet) -> Statistic {
+    let score: Vec<f64> = sheet.confidence.iter().map(|c| c.unwrap_or(0.0)).collect();
+    let positive = sheet.outcomes.iter().map(|o| o.right).collect();
+    match Statistic::auroc(score, positive) {
+        Statistic::Auroc { score, positive, mut order } => {
+            order.retain(|item| sheet.confidence[*item as usize].is_some());
+            Statistic::Auroc { score, positive, order }
+        }
+        other => other,
+    }
 }
 
 /// One customer turn, read from the reference and from audio.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::super::Session;
 use super::{article_names, practice_bot};
 use crate::api::PracticeBackend;
-use crate::chat::{Act, State, Story, acts_written, difference, load_stories};
+use crate::chat::{Act, State, Story, acts_written, difference, end_difference, load_stories};
 use crate::pipeline::{Backend, Bot, Talker};
 
 /// One story as it went.
@@ -85,7 +85,7 @@ impl Player<'_> {
                 return Ok(Some(format!("turn {}: {difference}; the bot did: {acts}", number + 1)));
             }
         }
-        Ok(wrong_end(story, &state))
+        Ok(end_difference(story, &state))
     }
 
     fn name(&self, id: &str) -> String {
@@ -95,17 +95,6 @@ impl Player<'_> {
     fn written(&self, acts: &[Act]) -> String {
         acts_written(acts, &|id| self.name(id))
     }
-}
-
-fn wrong_end(story: &Story, state: &State) -> Option<String> {
-    let slots = state.slots();
-    let wrong = story.slots.iter().find(|(name, value)| slots.get(*name) != Some(value));
-    if let Some((name, value)) = wrong {
-        let is = slots.get(name).map_or("is empty".to_owned(), |v| format!("is \"{v}\""));
-        return Some(format!("at the end slot {name} {is}, not \"{value}\""));
-    }
-    let ends = story.ends.filter(|wanted| *wanted != state.ends)?;
-    Some(format!("it ends {:?}, not {ends:?}", state.ends).to_lowercase())
 }
 
 /// Prints what became of the stories.

@@ -1,4 +1,4 @@
-//! The project's conversations with judgements (`datasets/conversations`), and stories of the chat.
+//! The project's conversations with judgements (`datasets/conversations`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,52 +170,4 @@ impl Answers {
         let documents = intents.iter().filter_map(|i| table.get(i)).flatten().cloned().collect();
         (intents.first().cloned().unwrap_or_default(), documents)
     }
-}
-
-/// One line of `datasets/dialogue`, as far as it says what a chat must do with it.
-#[derive(Deserialize)]
-struct StoryLine {
-    id: String,
-    language: String,
-    #[serde(default)]
-    split: Option<String>,
-    /// Documents that answer it.
-    #[serde(default)]
-    relevant: Vec<String>,
-    /// Whether a person has to take over.
-    #[serde(default)]
-    handoff: bool,
-    /// What the stories of one subject have in common.
-    #[serde(default)]
-    topic: Option<String>,
-}
-
-/// Stories: the files of a folder, one JSON object a line. A line with `relevant` can be answered, one with `handoff` must be
-/// handed over, any other is a procedure with a decision.
-pub(super) fn load_stories(task: &Task, source: &Source) -> Result<Dataset> {
-    expect_kind(task, &[Kind::Stories])?;
-    let mut examples = Vec::new();
-    for path in source.list(&task.dataset.path)?.into_iter().filter(|f| f.ends_with(".jsonl")) {
-        let file = source.name(&path);
-        let form = path.rsplit('/').next().unwrap_or(&path).trim_end_matches(".jsonl").to_owned();
-        for (number, words) in numbered_lines(&source.text(&path)?) {
-            let story: StoryLine = serde_json::from_str(words).map_err(|e| EvalError::line(&file, number, e.to_string()))?;
-            if task.dataset.split.is_some() && story.split != task.dataset.split {
-                continue;
-            }
-            let language = Language::from_tag(&story.language)
-                .ok_or_else(|| EvalError::line(&file, number, format!("language \"{}\": known are zh, en", story.language)))?;
-            let slices = BTreeMap::from([("language".to_owned(), language.name().to_owned()), ("form".to_owned(), form.clone())]);
-            examples.push(Example {
-                situation: story.topic.unwrap_or_else(|| story.id.clone()),
-                input: Input::Text(story.id.clone()),
-                id: story.id,
-                gold: Gold::Story { answerable: u32::from(!story.relevant.is_empty()), handovers: u32::from(story.handoff) },
-                language,
-                role: Role::Customer,
-                slices,
-            });
-        }
-    }
-    Ok(Dataset { examples, sha256: String::new(), corpus: Vec::new() })
 }

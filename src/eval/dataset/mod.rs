@@ -12,6 +12,7 @@ pub mod records;
 mod samples;
 mod service;
 mod source;
+mod stories;
 mod tar;
 mod trec;
 
@@ -36,7 +37,7 @@ pub const ADAPTERS: &[(&str, &str)] = &[
     ("conversations", "the project's conversations with judgements: <language>.jsonl"),
     ("samples", "sample calls: folder of recordings with their written turns"),
     ("faq", "the project's questions and answers: folder with entries.jsonl and queries.jsonl"),
-    ("stories", "stories of the chat: folder of files, one item each"),
+    ("stories", "what a chat must do: folder of dialogues (JSON lines) or of stories (TOML)"),
     ("personal", "the project's exchanges with marked personal data (JSON lines)"),
     ("records", "JSON list, JSON lines, CSV or TSV with named columns (Hugging Face style)"),
     ("rasa", "Rasa NLU training data (YAML)"),
@@ -59,7 +60,7 @@ pub fn load(task: &Task, places: &DataPlaces, seed: u64) -> Result<Dataset> {
         "conversations" => conversations::load(task, &source)?,
         "samples" => samples::load(task, &source)?,
         "faq" => faq::load(task, &source)?,
-        "stories" => conversations::load_stories(task, &source)?,
+        "stories" => stories::load(task, &source)?,
         "personal" => personal::load(task, &source)?,
         "rasa" => rasa::load(task, &source)?,
         "beir" => beir::load(task, &source)?,
@@ -116,7 +117,7 @@ fn gold_labels(examples: &[Example]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// `limit` items chosen by the seed, in their old order.
-fn drawn(examples: Vec<Example>, limit: usize, seed: u64, name: &str) -> Vec<Example> {
+pub(super) fn drawn(examples: Vec<Example>, limit: usize, seed: u64, name: &str) -> Vec<Example> {
     let mut random = Draws::named(seed, name);
     let mut keys: Vec<(u64, usize)> = (0..examples.len()).map(|i| (random.next_u64(), i)).collect();
     keys.sort_unstable();

@@ -35,7 +35,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;marg
 h1{font-size:1.6rem}h2{font-size:1.2rem;border-bottom:1px solid #d5dae1;padding-bottom:.2rem;margin-top:2.5rem}\
 table{border-collapse:collapse;margin:.6rem 0}th,td{text-align:left;padding:.2rem .7rem;border-bottom:1px solid #e6e9ee;vertical-align:top}\
 td.n{text-align:right;font-variant-numeric:tabular-nums}.worse{color:#b3261e}.better{color:#146c2e}.note{color:#5b6472;font-size:.9rem}\
-.plots{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{font-size:.9rem;color:#5b6472}svg text{font:11px system-ui,'Noto Sans SC',sans-serif;fill:#333b47}\
+.plots{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}.wide{overflow-x:auto;max-width:100%;min-width:0}td{white-space:pre-line;overflow-wrap:anywhere}.wide td{white-space:nowrap}figcaption{font-size:.9rem;color:#5b6472}svg text{font:11px system-ui,'Noto Sans SC',sans-serif;fill:#333b47}\
 details{margin:.5rem 0}summary{cursor:pointer}@media(prefers-color-scheme:dark){body{background:#14181f;color:#dfe4ec}svg text{fill:#c5ccd8}th,td,h2{border-color:#333b47}}";
 
 /// The page. `title` heads it; `missing` says what was not run and why.
@@ -114,6 +114,7 @@ fn section(page: &mut String, entry: &ReportEntry<'_>) {
     page.push_str("<div class=\"plots\">");
     draw(page, entry, &scored, &predictions);
     page.push_str("</div>");
+    slice_table(page, result);
     if let Some(comparison) = entry.comparison {
         changed_table(page, &comparison.changed);
     } else {
@@ -177,6 +178,37 @@ fn draw(page: &mut String, entry: &ReportEntry<'_>, scored: &Scored, predictions
     }
 }
 
+/// Every metric on every slice.
+fn slice_table(page: &mut String, result: &TaskResult) {
+    let keys: Vec<&str> = result
+        .metrics
+        .iter()
+        .map(|m| m.key.as_str())
+        .filter(|k| result.slices.iter().any(|s| s.metrics.contains_key(*k)))
+        .collect();
+    if keys.is_empty() {
+        return;
+    }
+    let heads: String = keys.iter().map(|k| format!("<th>{}</th>", escape(k))).collect();
+    let _ = write!(
+        page,
+        "<details><summary>{} slices, every metric</summary><div class=\"wide\"><table><tr><th>slice</th><th></th><th>items</th>{heads}</tr>",
+        result.slices.len()
+    );
+    for slice in &result.slices {
+        let cell = |k: &&str| format!("<td class=\"n\">{}</td>", number(slice.metrics.get(*k).copied()));
+        let cells: String = keys.iter().map(cell).collect();
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td>{cells}</tr>",
+            escape(&slice.slice),
+            escape(&slice.value),
+            slice.n
+        );
+    }
+    page.push_str("</table></div></details>");
+}
+
 fn changed_table(page: &mut String, changed: &[Changed]) {
     let (broke, mended) = (
         changed.iter().filter(|c| c.was_right && !c.is_right).count(),
@@ -222,10 +254,12 @@ fn wrong_table(page: &mut String, scored: &Scored, dataset: &Dataset) {
     }
     let _ = write!(
         page,
-        "<details><summary>{} items are not right</summary><table><tr><th>item</th><th>text</th><th>expected</th><th>got</th></tr>",
-        wrong.len()
+        "<details><summary>{} items are not right{}</summary><table><tr><th>item</th><th>text</th><th>expected</th><th>got</th></tr>",
+        wrong.len(),
+        if wrong.len() > EXAMPLES { format!("; {EXAMPLES} of them, spread over the data") } else { String::new() }
     );
-    for outcome in wrong.iter().take(EXAMPLES) {
+    let spread = |place: usize| wrong[place * wrong.len() / EXAMPLES.min(wrong.len())];
+    for outcome in (0..EXAMPLES.min(wrong.len())).map(spread) {
         let base = outcome.id.split('#').next().unwrap_or(&outcome.id);
         let text = dataset.examples.iter().find(|e| e.id == base).map(super::example::Example::shown).unwrap_or_default();
         let _ = write!(
@@ -245,7 +279,7 @@ fn receipt(page: &mut String, result: &TaskResult) {
     let models: Vec<String> = receipt.system.models.iter().map(|m| format!("{} sha256 {}", m.id, m.sha256)).collect();
     let _ = write!(
         page,
-        "<p class=\"note\">version {} · {} items in {} clusters · commit {}{} · {} · {} · data {} sha256 {} · seed {} · {} draws · {} x {} · {} · took {} s · digest {}</p>",
+        "<p class=\"note\">version {} · {} items in {} clusters · commit {}{} · {} · {} · data {}, split {}, sha256 {} · seed {} · {} draws · {} x {} · {} · took {} s · digest {}</p>",
         result.version,
         result.n,
         result.clusters,
@@ -254,6 +288,7 @@ fn receipt(page: &mut String, result: &TaskResult) {
         escape(&receipt.system.name),
         escape(&models.join(", ")),
         escape(&receipt.dataset),
+        escape(receipt.split.as_deref().unwrap_or("all")),
         receipt.dataset_sha256.get(..16).unwrap_or(""),
         receipt.seed,
         receipt.draws,

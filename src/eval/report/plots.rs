@@ -8,8 +8,10 @@ use crate::eval::metrics::{reliability, risk_curve};
 use crate::eval::result::SliceResult;
 use crate::eval::score::Outcome;
 
-/// Labels up to which the whole matrix is drawn; above, only those with most confusions.
-const MATRIX: usize = 16;
+/// Labels up to which a matrix has large cells.
+const SMALL: usize = 24;
+/// Confusions that are named in words.
+const CONFUSED: usize = 15;
 /// Side of a square plot, pixels.
 const SIDE: f64 = 260.0;
 const MARGIN: f64 = 36.0;
@@ -114,52 +116,110 @@ pub(super) fn latency_cdf(name: &str, mut values: Vec<f64>) -> String {
     square.done(&format!("Distribution of {name}: p50 {:.1} ms, p95 {:.1} ms", at(0.5), at(0.95)))
 }
 
-/// Expected against given labels; of many labels those with most confusions.
+/// Sizes of a confusion matrix by its number of labels.
+struct Grid {
+    cell: f64,
+    left: f64,
+    top: f64,
+    font: f64,
+}
+
+impl Grid {
+    fn of(labels: &[&str]) -> Self {
+        let (cell, font) = if labels.len() <= SMALL { (24.0, 11.0) } else { (15.0, 9.0) };
+        // A Chinese character is as wide as two Latin ones.
+        let width = |l: &&str| l.chars().map(|c| if c.is_ascii() { 1.0 } else { 2.0 }).sum::<f64>();
+        let longest = labels.iter().map(width).fold(4.0, f64::max);
+        let side = longest * font * 0.6 + 12.0;
+        Self { cell, left: side, top: side, font }
+    }
+}
+
+/// Expected against given labels: every label, and the most frequent confusions in words.
 pub(super) fn confusion(outcomes: &[Outcome]) -> String {
     let mut cells: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut wrong: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in outcomes {
-        *cells.entry((&outcome.expected, &outcome.got)).or_default() += 1;
-        for label in [outcome.expected.as_str(), outcome.got.as_str()] {
-            *wrong.entry(label).or_default() += usize::from(!outcome.right);
-        }
+        let (expected, got) = (name_of(&outcome.expected), name_of(&outcome.got));
+        *cells.entry((expected, got)).or_default() += 1;
+        *totals.entry(expected).or_default() += 1;
+        totals.entry(got).or_default();
     }
-    let all = wrong.len();
-    let mut labels: Vec<&str> = wrong.keys().copied().collect();
-    labels.sort_by_key(|l| (std::cmp::Reverse(wrong[l]), *l));
-    labels.truncate(MATRIX);
-    labels.sort_unstable();
-    let (cell, left, top) = (24.0, 150.0, 130.0);
-    let mut body = String::new();
-    for (row, expected) in labels.iter().enumerate() {
-        let y = top + row as f64 * cell;
-        let _ =
-            write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>", left - 6.0, y + 16.0, escape(expected));
-        let x = left + row as f64 * cell + 15.0;
-        let _ = write!(body, "<text transform=\"translate({x:.0} {:.0}) rotate(-60)\">{}</text>", top - 8.0, escape(expected));
-        let total: usize = cells.iter().filter(|((e, _), _)| e == expected).map(|(_, n)| n).sum();
-        for (column, got) in labels.iter().enumerate() {
-            let n = cells.get(&(*expected, *got)).copied().unwrap_or(0);
-            let share = n as f64 / total.max(1) as f64;
-            let colour = if row == column { "#2f6fdf" } else { "#c8442f" };
-            let x = left + column as f64 * cell;
-            let _ = write!(
-                body,
-                "<rect x=\"{x:.0}\" y=\"{y:.0}\" width=\"{cell}\" height=\"{cell}\" fill=\"{colour}\" fill-opacity=\"{share:.2}\" stroke=\"#8a93a1\" stroke-opacity=\".3\"><title>{} as {}: {n} of {total}</title></rect>",
-                escape(expected),
-                escape(got)
-            );
-            if n > 0 {
-                let _ = write!(body, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{n}</text>", x + cell / 2.0, y + 16.0);
-            }
-        }
+    let labels: Vec<&str> = totals.keys().copied().collect();
+    let grid = Grid::of(&labels);
+    let side = labels.len() as f64 * grid.cell;
+    let mut body = frame(&labels, &grid);
+    let place: BTreeMap<&str, usize> = labels.iter().enumerate().map(|(at, l)| (*l, at)).collect();
+    for ((expected, got), n) in &cells {
+        let (row, column) = (place[expected], place[got]);
+        let (x, y) = (grid.left + column as f64 * grid.cell, grid.top + row as f64 * grid.cell);
+        let total = totals[expected].max(1);
+        // The least share is still seen.
+        let share = 0.12 + 0.88 * *n as f64 / total as f64;
+        let colour = if row == column { "#2f6fdf" } else { "#c8442f" };
+        let _ = write!(
+            body,
+            "<rect x=\"{x:.0}\" y=\"{y:.0}\" width=\"{0}\" height=\"{0}\" fill=\"{colour}\" fill-opacity=\"{share:.2}\"><title>{1} as {2}: {n} of {total}</title></rect><text x=\"{3:.1}\" y=\"{4:.1}\" text-anchor=\"middle\" pointer-events=\"none\" style=\"font-size:{5}px{6}\">{n}</text>",
+            grid.cell,
+            escape(expected),
+            escape(got),
+            x + grid.cell / 2.0,
+            y + grid.cell / 2.0 + grid.font * 0.35,
+            if *n > 99 { grid.font - 3.0 } else { grid.font },
+            if share > 0.6 { ";fill:#fff" } else { "" },
+        );
     }
-    let caption = match all > MATRIX {
-        true => format!("Confusions: rows are expected; {MATRIX} of {all} labels, those with most errors"),
-        false => "Confusions: rows are expected, columns are given".to_owned(),
-    };
+    let caption =
+        format!("Confusions of {} labels: rows are expected, columns are given; shades are shares of a row", labels.len());
+    let plot = figure(&caption, grid.left + side + 12.0, grid.top + side + 6.0, &body);
+    format!("<div class=\"wide\">{plot}</div>{}", confused_most(&cells, &totals))
+}
+
+/// The empty matrix: names of rows and columns, and lines between the cells.
+fn frame(labels: &[&str], grid: &Grid) -> String {
+    let Grid { cell, left, top, font } = *grid;
     let side = labels.len() as f64 * cell;
-    figure(&caption, left + side + 70.0, top + side + 10.0, &body)
+    let mut body = String::new();
+    for (at, label) in labels.iter().enumerate() {
+        let (middle, line) = (at as f64 * cell + cell / 2.0 + font * 0.35, at as f64 * cell);
+        let label = escape(label);
+        let _ = write!(
+            body,
+            "<text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\" style=\"font-size:{font}px\">{label}</text><text transform=\"translate({:.1} {:.0}) rotate(-90)\" style=\"font-size:{font}px\">{label}</text><path d=\"M{left} {:.0}h{side}M{:.0} {top}v{side}\" stroke=\"#8a93a1\" stroke-opacity=\".25\" fill=\"none\"/>",
+            left - 5.0,
+            top + middle,
+            left + middle,
+            top - 5.0,
+            top + line,
+            left + line,
+        );
+    }
+    let _ = write!(body, "<path d=\"M{left} {top}h{side}v{side}h-{side}z\" stroke=\"#8a93a1\" fill=\"none\"/>");
+    body
+}
+
+/// No label at all has a name, too.
+fn name_of(label: &str) -> &str {
+    if label.is_empty() { "(none)" } else { label }
+}
+
+/// The most frequent confusions as a table.
+fn confused_most(cells: &BTreeMap<(&str, &str), usize>, totals: &BTreeMap<&str, usize>) -> String {
+    let mut wrong: Vec<(&(&str, &str), &usize)> = cells.iter().filter(|((expected, got), _)| expected != got).collect();
+    wrong.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    if wrong.is_empty() {
+        return String::new();
+    }
+    let row = |((expected, got), n): &(&(&str, &str), &usize)| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{n}</td><td class=\"n\">{}</td></tr>",
+            escape(expected),
+            escape(got),
+            totals[expected]
+        )
+    };
+    let rows: String = wrong.iter().take(CONFUSED).map(row).collect();
+    format!("<table><tr><th>expected</th><th>given</th><th>times</th><th>of</th></tr>{rows}</table>")
 }
 
 /// Values of a slice with their intervals.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
+use super::dialogue::{self, ChatRig};
 use super::{ModelRef, Progress, System, SystemIdentity, calls, listening};
 use crate::conversation::{Role, Understanding, UtteranceId};
 use crate::eval::dataset::source_hex;
@@ -36,6 +37,7 @@ pub struct BuiltIn {
     models: Vec<ModelRef>,
     home: PathBuf,
     runtime: Handle,
+    chat: Option<ChatRig>,
 }
 
 impl BuiltIn {
@@ -46,7 +48,14 @@ impl BuiltIn {
             let id = card["id"].as_str().unwrap_or("unknown").to_owned();
             ModelRef { id, sha256: card_sha256(&card["card"]) }
         };
-        Self { stages, models: cards.iter().map(model).collect(), home, runtime }
+        Self { stages, models: cards.iter().map(model).collect(), home, runtime, chat: None }
+    }
+
+    /// With a bot, which tasks of the chat need.
+    #[must_use]
+    pub fn with_chat(mut self, rig: ChatRig) -> Self {
+        self.chat = Some(rig);
+        self
     }
 
     fn fail(task: &Task, error: impl std::fmt::Display) -> EvalError {
@@ -262,6 +271,13 @@ impl System for BuiltIn {
                 Ok(listening::predictions(&heard, examples))
             }
             "chain" => self.chain(task, examples, progress),
+            "chat" => match &self.chat {
+                Some(rig) => {
+                    self.index(task, dataset)?;
+                    dialogue::play(rig, &article_names(dataset), &self.runtime, task, examples, progress)
+                }
+                None => Err(unsupported("a system without a bot", "chat", "run it with `zhiyin eval run chat`")),
+            },
             "understand-speed" => self.understand_speed(task, examples, progress),
             other => Err(unsupported("the built-in system", other, "give the answers of a system with --predictions FILE")),
         }
@@ -269,15 +285,16 @@ impl System for BuiltIn {
 }
 
 /// Judgements call an article by its name, the index by an id made of it: id -> name.
-fn article_names(dataset: &Dataset) -> BTreeMap<String, String> {
-    let named = dataset.examples.iter().flat_map(|e| -> Vec<&String> {
-        match &e.gold {
-            Gold::Relevant(relevant) => relevant.keys().collect(),
-            Gold::Answers(turns) => turns.iter().flat_map(|(_, documents)| documents).collect(),
+pub(super) fn article_names(dataset: &Dataset) -> BTreeMap<String, String> {
+    let named = dataset.examples.iter().flat_map(|e| -> Vec<&str> {
+        match (&e.gold, &e.input) {
+            (Gold::Relevant(relevant), _) => relevant.keys().map(String::as_str).collect(),
+            (Gold::Answers(turns), _) => turns.iter().flat_map(|(_, documents)| documents).map(String::as_str).collect(),
+            (_, Input::Dialogue(dialogue)) => dialogue.articles(),
             _ => Vec::new(),
         }
     });
-    named.map(|name| (document_id_of(name), name.clone())).collect()
+    named.map(|name| (document_id_of(name), name.to_owned())).collect()
 }
 
 /// Personal data by the rules of the privacy room; turns of an exchange are watched one after the other.

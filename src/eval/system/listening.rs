@@ -28,6 +28,8 @@ pub struct Heard {
     pub span: TimeSpan,
     /// Readable text.
     pub text: String,
+    /// How sure the recogniser is, in [0, 1]; of several utterances the least.
+    pub confidence: Option<f64>,
     /// From the end of speech to the final (live only).
     pub time_to_final_ms: Option<f64>,
     /// From the begin of speech to the first partial (live only).
@@ -63,6 +65,10 @@ pub fn by_turn(turns: &[(String, Option<TimeSpan>)], heard: &[Heard]) -> BTreeMa
             turn.span.start_ms = utterance.span.start_ms;
         }
         turn.text.push_str(&utterance.text);
+        turn.confidence = match (turn.confidence, utterance.confidence) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
         turn.span.end_ms = utterance.span.end_ms;
         turn.time_to_final_ms = utterance.time_to_final_ms;
         turn.churn = utterance.churn.or(turn.churn);
@@ -80,7 +86,8 @@ pub(super) fn predictions(heard: &HeardCalls, examples: &[Example]) -> Vec<Predi
             churn: turn.churn,
             ..Timing::default()
         });
-        Prediction { text: Some(turn.text), timing, ..Prediction::to(&example.id) }
+        let confidence = turn.confidence.map(|c| c.clamp(0.0, 1.0));
+        Prediction { text: Some(turn.text), confidence, timing, ..Prediction::to(&example.id) }
     };
     examples.iter().map(answer).collect()
 }
@@ -224,6 +231,7 @@ impl Notes<'_> {
                     self.heard.push(Heard {
                         span: last.utterance.span,
                         text: self.stages.normalise(&last.utterance.text, language),
+                        confidence: last.utterance.confidence.map(f64::from),
                         time_to_final_ms: self.live.then(|| now_ms - last.utterance.span.end_ms as f64),
                         first_partial_ms: open.first_partial_ms,
                         churn: self.live.then(|| open.taken_back as f64 / length as f64),

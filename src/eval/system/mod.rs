@@ -3,6 +3,7 @@
 
 mod built_in;
 mod calls;
+mod dialogue;
 mod listening;
 mod recorded;
 mod served;
@@ -15,6 +16,7 @@ use super::prediction::Prediction;
 use super::task::Task;
 
 pub use built_in::BuiltIn;
+pub use dialogue::{BusinessRoom, ChatRig};
 pub use listening::{Heard, by_turn};
 pub use recorded::Recorded;
 pub use served::Served;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::built_in::{from_understanding, unsupported};
+use super::built_in::{article_names, from_understanding, unsupported};
 use super::{ModelRef, Progress, System, SystemIdentity};
 use crate::conversation::Understanding;
 use crate::eval::example::{Dataset, Example, Input};
@@ -35,6 +35,7 @@ struct Found {
 
 #[derive(Deserialize)]
 struct FoundPassage {
+    document_id: String,
     title: String,
 }
 
@@ -91,9 +92,11 @@ impl Served {
         Ok(all)
     }
 
-    /// The served base gives its documents ids of its own: they are known by their titles.
+    /// Articles have the ids that their files give them; the served base may give other documents ids of its own: they are
+    /// known by their titles.
     fn search(&self, task: &Task, dataset: &Dataset, progress: Progress<'_>) -> Result<Vec<Prediction>> {
         let titles: HashMap<&str, &str> = dataset.corpus.iter().map(|d| (d.title.as_str(), d.id.as_str())).collect();
+        let names = article_names(dataset);
         let mode = task.run.mode.as_deref().unwrap_or("hybrid");
         let mut all = Vec::new();
         let mut known = 0;
@@ -105,7 +108,8 @@ impl Served {
                     .map_err(|e| EvalError::Http { url: self.base.clone(), problem: format!("not the expected answer: {e}") })?;
             let mut ranking: Vec<String> = Vec::new();
             for passage in &found.passages {
-                let id = titles.get(passage.title.as_str()).copied();
+                let named = names.get(&passage.document_id).map(String::as_str);
+                let id = named.or_else(|| titles.get(passage.title.as_str()).copied());
                 known += usize::from(id.is_some());
                 // A document outside of the set keeps its place in the order.
                 let id = id.map_or_else(|| format!("other:{}", passage.title), str::to_owned);
@@ -118,8 +122,8 @@ impl Served {
             progress(all.len());
         }
         if known == 0 {
-            let problem = "it holds none of the documents of this task; import them with `zhiyin knowledge import` first".into();
-            return Err(EvalError::Http { url: self.base.clone(), problem });
+            let hint = "it holds none of the documents of this task; import them with `zhiyin knowledge import` first";
+            return Err(unsupported(&self.base, &task.stage, hint));
         }
         Ok(all)
     }

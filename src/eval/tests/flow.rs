@@ -37,7 +37,7 @@ fn run(task: &Task, wrong: usize) -> TaskResult {
     std::fs::write(file.path(), answers(wrong)).unwrap();
     let system = Recorded::new(file.path(), &home());
     let folder = home();
-    let options = RunOptions { seed: 3, draws: 200, home: &folder };
+    let options = RunOptions { seed: 3, draws: 200, home: &folder, split: None };
     run_task(task, &items(), &system as &dyn System, options, &|_| {}).unwrap()
 }
 

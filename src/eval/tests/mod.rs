@@ -4,6 +4,8 @@ mod data;
 mod flow;
 mod power;
 mod reference;
+mod stories;
+mod subset;
 
 use std::collections::BTreeMap;
 

@@ -27,6 +27,7 @@ fn result(task: &Task, right: &[bool], resamples: usize) -> TaskResult {
         program: "test".into(),
         system: SystemIdentity { name: "test".into(), models: Vec::new() },
         dataset: "test".into(),
+        split: None,
         dataset_sha256: String::new(),
         seed: 1,
         draws: resamples,
