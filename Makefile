@@ -1,13 +1,16 @@
 # Each target is one line that could be typed as it stands. CARGO_TARGET_DIR is honoured.
 ZHIYIN := "$${CARGO_TARGET_DIR:-target}/release/zhiyin"
 
-.PHONY: demo test build web lint bench soak load models setup
+.PHONY: demo test gate build web lint bench soak load models setup
 
 demo: build ## start the service and play a sample call in real time
 	$(ZHIYIN) demo
 
-test: ## everything but the browser: unit, integration, Python clients, rules, documentation
-	scripts/setup.sh --clients && if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --release; else cargo test --release --lib --bins --tests; fi && cargo test --release --doc
+test: ## everything but the browser: unit, integration, Python clients, rules, documentation, the gate of the evaluation
+	scripts/setup.sh --clients && if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --release; else cargo test --release --lib --bins --tests; fi && cargo test --release --doc && $(ZHIYIN) eval gate --profile fast
+
+gate: build ## text tasks against eval/baselines; fails on a significant regression
+	$(ZHIYIN) eval gate --profile fast
 
 build: setup ## the one profile: release
 	cargo build --release

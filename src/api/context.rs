@@ -53,6 +53,8 @@ pub struct ApiContext {
     pub jobs: JobDesk,
     /// Rules whose hits became more or fewer than they were.
     pub drift: Arc<super::DriftBook>,
+    /// Evaluation.
+    pub evaluations: super::EvaluationDesk,
     /// The chat bot.
     pub chat: Arc<super::ChatDesk>,
     /// Plays a sample call and gives its call id.

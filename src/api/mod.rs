@@ -29,6 +29,8 @@ mod chat_turn;
 mod compat;
 mod context;
 mod cues;
+mod evaluation_runs;
+mod evaluations;
 mod events;
 mod export;
 mod guard;
@@ -62,6 +64,7 @@ mod web;
 
 pub use chat_desk::ChatDesk;
 pub use context::{ApiContext, SamplePlayer, TokenBook};
+pub use evaluation_runs::{EvaluationDesk, EvaluationModels, EvaluationRun, EvaluationSystems};
 pub use export::{subtitles, transcript_lines};
 pub use job_desk::{ItemEffect, Job, JobDesk, JobKind, Progress};
 pub use knowledge_import::{Change, KnowledgeImport, published_as};

@@ -8,6 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::audio_frames::{ClientFrame, ServerFrame};
+use super::evaluations;
 use super::text_surfaces::{embeddings, rasa, tei};
 use super::{
     admin, alerts, audio, calls, chat, chat_handover, chat_messages, compat, events, health, jobs, knowledge, models, quality,
@@ -41,6 +42,7 @@ use crate::event::Event;
         assignments::assign, assignments::list, reviews::review, appeals::create, appeals::list, appeals::decide,
         quality_work::create, quality_work::diff, quality_work::publish, quality_work::discard,
         jobs::list, jobs::get, jobs::cancel, jobs::result, jobs::errors, jobs::events,
+        evaluations::tasks, evaluations::create, evaluations::get, evaluations::report, evaluations::compared,
         web::samples, web::play,
         compat::openai_audio::transcribe, compat::realtime::socket, compat::funasr::socket, compat::deepgram::socket,
         compat::twilio::socket, compat::openai_chat::models, compat::openai_chat::one_model, compat::openai_chat::complete,

@@ -11,6 +11,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
+use super::evaluations;
 use super::guard::guard;
 use super::idempotency::idempotency;
 use super::{ApiContext, Problem};
@@ -173,6 +174,11 @@ fn people_routes() -> Router<ApiContext> {
 
 fn job_routes() -> Router<ApiContext> {
     Router::new()
+        .route("/api/v1/eval/tasks", get(evaluations::tasks))
+        .route("/api/v1/eval/runs", post(evaluations::create))
+        .route("/api/v1/eval/runs/{run_id}", get(evaluations::get))
+        .route("/api/v1/eval/runs/{run_id}/report", get(evaluations::report))
+        .route("/api/v1/eval/compare", get(evaluations::compared))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/{job_id}", get(jobs::get))
         .route("/api/v1/jobs/{job_id}/cancel", post(jobs::cancel))

@@ -5,6 +5,7 @@
 
 mod assets;
 mod chat;
+mod evaluation;
 mod learning;
 mod player;
 mod service;
@@ -13,6 +14,7 @@ mod work;
 
 pub use assets::{Sample, load_rules, load_samples, load_scheme, load_schemes};
 pub use chat::{bot_around, build_bot, chat_book};
+pub use evaluation::evaluation_system;
 pub use player::{PlayOptions, Played, play};
 pub use service::{App, AppError, FirstToken};
 pub use stages::{Built, StageOptions, build_stages, knowledge_config, registry};

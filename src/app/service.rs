@@ -81,7 +81,8 @@ impl App {
         super::learning::start(&shelf).await?;
         put_in_force(&store, hub.stages()).await?;
         take_up_calls(&store, &hub).await?;
-        let jobs = JobDesk::new(store.clone(), super::work::job_kinds(&hub, &store, &shelf));
+        let evaluations = super::work::evaluations(home, settings);
+        let jobs = JobDesk::new(store.clone(), super::work::job_kinds(&hub, &store, &shelf, &evaluations));
         jobs.take_up().await?;
         let tokens = TokenBook::load(&store).await?;
         let first_token = if tokens.is_empty() { Some(make_first_token(&tokens, &store).await?) } else { None };
@@ -96,6 +97,7 @@ impl App {
             log,
             jobs,
             drift: Arc::default(),
+            evaluations,
             shelf,
             tokens: Arc::new(tokens),
             tickets: Arc::default(),
