@@ -153,7 +153,10 @@ pub fn compare(task: &Task, dataset: &Dataset, baseline: &TaskResult, candidate:
     if baseline.receipt.system.models != candidate.receipt.system.models {
         let names = |r: &TaskResult| {
             let short = |m: &super::system::ModelRef| format!("{} ({})", m.id, m.sha256.get(..8).unwrap_or("?"));
-            r.receipt.system.models.iter().map(short).collect::<Vec<_>>().join(", ")
+            match r.receipt.system.models.is_empty() {
+                true => format!("none named ({})", r.receipt.system.name),
+                false => r.receipt.system.models.iter().map(short).collect::<Vec<_>>().join(", "),
+            }
         };
         notes.push(format!("models before: {}; now: {}", names(baseline), names(candidate)));
     }

@@ -75,17 +75,24 @@ pub struct ErrorReport {
     pub conflicts: Vec<Conflict>,
 }
 
+/// Neighbours that are looked at for contradictions.
+const NEIGHBOURS: usize = 20;
 /// Neighbours that are shown.
-const NEIGHBOURS: usize = 3;
+const SHOWN: usize = 3;
 /// Mistakes that are compared with the training examples in one go.
 const GROUP: usize = 32;
 /// Rounds of the clustering, at most.
 const ROUNDS: usize = 30;
-/// Cosine from which two texts say the same.
+/// Cosine from which two texts may say the same.
 const SAME: f32 = 0.85;
+/// Share of their pairs of characters that two texts must have in common to say nearly the same: sentence vectors of a model
+/// that was trained on labels lie near each other for their labels as well.
+const WORDING: f32 = 0.5;
+/// Weight of the two labels of a mistake beside its vector: mistakes are grouped by what they say and how they went wrong.
+const CONFUSION: f32 = 0.7;
 
-/// Groups the mistakes of a task with one label by their sentence vectors (spherical k-means, k = sqrt(mistakes / 2)), and
-/// looks up their nearest training examples.
+/// Groups the mistakes of a task with labels by their sentence vectors and by the labels that were mixed up (spherical
+/// k-means, k = sqrt(mistakes / 2)), and looks up their nearest training examples.
 ///
 /// `vectors` and `train_vectors` have length 1 and belong to the examples in their order.
 pub fn analyse_errors(
@@ -109,11 +116,12 @@ pub fn analyse_errors(
             text: dataset.examples[i].shown(),
             expected: outcomes[i].expected.clone(),
             got: outcomes[i].got.clone(),
-            neighbours: neighbours(&near[m], train),
+            neighbours: neighbours(near[m].iter().take(SHOWN), train),
         }
     };
     let count = ((wrong.len() as f64 / 2.0).sqrt().ceil() as usize).clamp(1, 24);
-    let mut clusters: Vec<Cluster> = spherical_k_means(&points, count, seed)
+    let joined: Vec<Vec<f32>> = with_confusions(&points, &wrong.iter().map(|i| &outcomes[*i]).collect::<Vec<_>>());
+    let mut clusters: Vec<Cluster> = spherical_k_means(&joined.iter().map(Vec::as_slice).collect::<Vec<_>>(), count, seed)
         .into_iter()
         .map(|members| {
             let mistakes: Vec<Mistake> = members.into_iter().map(mistake).collect();
@@ -121,7 +129,7 @@ pub fn analyse_errors(
         })
         .collect();
     clusters.sort_by_key(|c| std::cmp::Reverse(c.mistakes.len()));
-    let conflicts = conflicts(&clusters);
+    let conflicts = conflicts(&wrong, dataset, outcomes, &near, train);
     ErrorReport { items: outcomes.len(), wrong: wrong.len(), clusters, conflicts }
 }
 
@@ -174,12 +182,32 @@ fn nearest(queries: &[(&[f32], Option<usize>)], train_vectors: &[Vec<f32>]) -> V
     queries.par_chunks(GROUP).flat_map_iter(group).collect()
 }
 
-fn neighbours(near: &[(f32, usize)], train: &Dataset) -> Vec<Neighbour> {
+/// Vectors of length 1 with places for the labels that should have come out and that came out.
+fn with_confusions(points: &[&[f32]], wrong: &[&Outcome]) -> Vec<Vec<f32>> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for label in wrong.iter().flat_map(|o| [o.expected.as_str(), o.got.as_str()]) {
+        let next = places.len();
+        places.entry(label).or_insert(next);
+    }
+    let length = (1.0 + 2.0 * CONFUSION * CONFUSION).sqrt();
+    let one = |(point, outcome): (&&[f32], &&Outcome)| {
+        let mut vector = point.to_vec();
+        let labels = vector.len();
+        vector.resize(labels + 2 * places.len(), 0.0);
+        vector[labels + places[outcome.expected.as_str()]] = CONFUSION;
+        vector[labels + places.len() + places[outcome.got.as_str()]] = CONFUSION;
+        vector.iter_mut().for_each(|v| *v /= length);
+        vector
+    };
+    points.iter().zip(wrong).map(one).collect()
+}
+
+fn neighbours<'a>(near: impl Iterator<Item = &'a (f32, usize)>, train: &Dataset) -> Vec<Neighbour> {
     let neighbour = |(similarity, i): &(f32, usize)| {
         let example = &train.examples[*i];
         Neighbour { id: example.id.clone(), text: example.shown(), label: label_of(example), similarity: *similarity }
     };
-    near.iter().map(neighbour).collect()
+    near.map(neighbour).collect()
 }
 
 fn confusions(mistakes: &[Mistake]) -> Vec<(String, String, usize)> {
@@ -197,25 +225,49 @@ fn bears(neighbour: &Neighbour, label: &str) -> bool {
     neighbour.label.split(", ").any(|l| l == label)
 }
 
-/// Mistakes whose nearest training examples say nearly the same and bear the label that the system gave.
-fn conflicts(clusters: &[Cluster]) -> Vec<Conflict> {
+/// Mistakes whose nearest training examples are worded nearly alike and bear the label that the system gave.
+fn conflicts(
+    wrong: &[usize],
+    dataset: &Dataset,
+    outcomes: &[Outcome],
+    near: &[Vec<(f32, usize)>],
+    train: &Dataset,
+) -> Vec<Conflict> {
     let mut all: Vec<Conflict> = Vec::new();
-    for mistake in clusters.iter().flat_map(|c| &c.mistakes) {
-        let evidence: Vec<Neighbour> =
-            mistake.neighbours.iter().filter(|n| n.similarity >= SAME && bears(n, &mistake.got)).cloned().collect();
-        let against = mistake.neighbours.iter().filter(|n| n.similarity >= SAME && bears(n, &mistake.expected)).count();
+    for (item, near) in wrong.iter().zip(near) {
+        let (outcome, text) = (&outcomes[*item], dataset.examples[*item].shown());
+        let same = near
+            .iter()
+            .filter(|(similarity, place)| *similarity >= SAME && wording(&text, &train.examples[*place].shown()) >= WORDING);
+        let same = neighbours(same, train);
+        let against = same.iter().filter(|n| bears(n, &outcome.expected)).count();
+        let evidence: Vec<Neighbour> = same.into_iter().filter(|n| bears(n, &outcome.got)).take(SHOWN).collect();
         if evidence.len() > against {
             all.push(Conflict {
-                id: mistake.id.clone(),
-                text: mistake.text.clone(),
-                label: mistake.expected.clone(),
-                proposed: mistake.got.clone(),
+                id: outcome.id.clone(),
+                text,
+                label: outcome.expected.clone(),
+                proposed: outcome.got.clone(),
                 evidence,
             });
         }
     }
     all.sort_by(|a, b| b.evidence[0].similarity.total_cmp(&a.evidence[0].similarity));
     all
+}
+
+/// Dice coefficient of the pairs of characters of two texts; marks, blanks and case play no part.
+fn wording(a: &str, b: &str) -> f32 {
+    let pairs = |text: &str| {
+        let plain: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        let mut pairs: Vec<(char, char)> = plain.windows(2).map(|w| (w[0], w[1])).collect();
+        pairs.sort_unstable();
+        pairs
+    };
+    let (a, mut b) = (pairs(a), pairs(b));
+    let all = a.len() + b.len();
+    let shared = a.iter().filter(|pair| b.binary_search(pair).map(|at| b.remove(at)).is_ok()).count();
+    if all == 0 { 0.0 } else { 2.0 * shared as f32 / all as f32 }
 }
 
 /// Clusters of unit vectors: members of each, nearest to the middle first. Starts by k-means++ (Arthur and Vassilvitskii

@@ -39,7 +39,8 @@ pub(super) fn text(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut S
             found: keywords.iter().map(in_both).sum(),
             timing: prediction.timing.unwrap_or_default(),
         });
-        let right = if exactly { reference.trim() == got.trim() } else { a == b };
+        // Where a mark stood, a blank may or may not be left: words decide.
+        let right = if exactly { reference.trim() == got.trim() } else { words(&a) == words(&b) };
         sheet.push(example, Outcome { id: example.id.clone(), expected: reference.clone(), got, right }, prediction.confidence);
     }
     let times =

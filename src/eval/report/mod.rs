@@ -31,7 +31,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1c2430;background:#fff}\
+const STYLE: &str = "body{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;margin:2rem auto;max-width:84rem;padding:0 1rem;color:#1c2430;background:#fff}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;border-bottom:1px solid #d5dae1;padding-bottom:.2rem;margin-top:2.5rem}\
 table{border-collapse:collapse;margin:.6rem 0}th,td{text-align:left;padding:.2rem .7rem;border-bottom:1px solid #e6e9ee;vertical-align:top}\
 td.n{text-align:right;font-variant-numeric:tabular-nums}.worse{color:#b3261e}.better{color:#146c2e}.note{color:#5b6472;font-size:.9rem}\

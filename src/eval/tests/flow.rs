@@ -147,8 +147,8 @@ fn mistakes_are_grouped_and_a_contradiction_with_the_training_data_is_proposed()
     let make = |id: &str, text: &str, label: &str| example(id, text, Gold::Label(vec![label.into()]));
     let data = Dataset {
         examples: vec![
-            make("a", "x", "roaming"),
-            make("b", "y", "roaming"),
+            make("a", "where is my parcel", "roaming"),
+            make("b", "where is my big parcel", "roaming"),
             make("c", "z", "card_loss"),
             make("d", "w", "card_loss"),
         ],
@@ -156,7 +156,7 @@ fn mistakes_are_grouped_and_a_contradiction_with_the_training_data_is_proposed()
         corpus: Vec::new(),
     };
     let train = Dataset {
-        examples: vec![make("t1", "x!", "order_status"), make("t2", "z!", "card_loss")],
+        examples: vec![make("t1", "Where is my parcel?", "order_status"), make("t2", "z!", "card_loss")],
         sha256: String::new(),
         corpus: Vec::new(),
     };
