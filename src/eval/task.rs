@@ -399,7 +399,11 @@ pub fn select<'a>(tasks: &'a [Task], names: &[String], profile: &str) -> Result<
     for name in names {
         let found: Vec<&Task> = tasks.iter().filter(|t| t.id == *name || t.id.split('/').next() == Some(name)).collect();
         if found.is_empty() {
-            let known: Vec<&str> = tasks.iter().map(|t| t.id.as_str()).collect();
+            // A name without a room is a room's.
+            let whole = name.contains('/');
+            let mut known: Vec<&str> =
+                tasks.iter().map(|t| if whole { t.id.as_str() } else { t.id.split('/').next().unwrap_or(&t.id) }).collect();
+            known.dedup();
             return Err(EvalError::UnknownTask { name: name.clone(), hint: near(name, &known).trim_start_matches("; ").into() });
         }
         chosen.extend(found.into_iter().filter(|t| !chosen.iter().any(|c| c.id == t.id)).collect::<Vec<_>>());
