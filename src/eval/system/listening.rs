@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Progress;
+use super::segments::{WrittenTurn, by_written_turns};
 use crate::asr::{AsrEvent, CallLanguage, SessionConfig};
 use crate::audio::decode_file;
 use crate::conversation::{Language, TimeSpan};
-use crate::eval::example::{Example, Input};
+use crate::eval::example::{Example, Gold, Input};
 use crate::eval::prediction::{Prediction, Timing};
 use crate::eval::task::Task;
 use crate::eval::{EvalError, Result};
@@ -148,10 +149,23 @@ fn run(line: &Line<'_>, examples: &[Example], at_once: usize, progress: Progress
     }
     let turns = by_channel.into_iter().map(|(key, turns)| {
         let heard = utterances.get(&key).map_or(&[][..], Vec::as_slice);
-        let map = by_turn(&turns, heard);
+        let written = written_turns(&key, examples);
+        let parts: Vec<Heard> = heard.iter().flat_map(|h| by_written_turns(h, &written)).collect();
+        let map = by_turn(&turns, &parts);
         (key, map)
     });
     Ok(HeardCalls { turns: turns.collect(), utterances })
+}
+
+/// What was written for a channel.
+fn written_turns(key: &ChannelKey, examples: &[Example]) -> Vec<WrittenTurn> {
+    let turn = |example: &Example| {
+        let Input::Audio { path, channel, span: Some(span) } = &example.input else { return None };
+        let (Gold::Text(text) | Gold::Chain { text, .. }) = &example.gold else { return None };
+        let here = *path == key.0 && *channel == key.1;
+        here.then(|| WrittenTurn { span: *span, text: text.clone(), language: example.language })
+    };
+    examples.iter().filter_map(turn).collect()
 }
 
 fn listen(line: &Line<'_>, path: &Path, channel: usize, language: Language) -> Result<Vec<Heard>> {

@@ -6,6 +6,7 @@ mod calls;
 mod dialogue;
 mod listening;
 mod recorded;
+mod segments;
 mod served;
 
 use serde::{Deserialize, Serialize};
