@@ -7,8 +7,8 @@
 Exports the model with `export_onnx.py`, quantises a copy with ONNX Runtime's dynamic int8, and measures both beside
 `zhiyin bench encoder --json --texts FILE --threads N`, in turns, so that a busy machine disturbs all alike. Prints
 
-    ratio_fp32_b1, ratio_fp32_b32   our texts/s over ONNX Runtime's, both in 32-bit floating point
-    ratio_int8_b32                  our int8 over its dynamic int8
+    ratio_fp32_b1, _b8, _b32        our texts/s over ONNX Runtime's, both in 32-bit floating point
+    ratio_int8_b1, _b8, _b32        our int8 over its dynamic int8
     int8_agreement                  share of texts whose labels our int8 and our fp32 agree on, mean over the heads
     cosine_min                      least cosine between our fp32 embedding and ONNX Runtime's: must exceed 0.99999
 
@@ -169,11 +169,10 @@ def main() -> None:
         rounds: list[dict[str, float]] = []
         for _ in range(chosen.rounds):
             own = ours(chosen.zhiyin, chosen.model, listed, chosen.threads, chosen.seconds, dump, chosen.cpu_time)
-            found = {"texts_per_s_b1": own["texts_per_s_b1"], "texts_per_s_b32": own["texts_per_s_b32"]}
-            found |= {"int8_texts_per_s_b1": own["int8_texts_per_s_b1"], "int8_texts_per_s_b32": own["int8_texts_per_s_b32"]}
-            for name, batch in (("fp32", 1), ("fp32", 32), ("int8", 1), ("int8", 32)):
+            found: dict[str, float] = {}
+            for name, batch in ((name, batch) for name in ("fp32", "int8") for batch in (1, 8, 32)):
                 prefix = "" if name == "fp32" else "int8_"
-                mine_speed = own[f"{prefix}texts_per_s_b{batch}"]
+                mine_speed = found[f"{prefix}texts_per_s_b{batch}"] = own[f"{prefix}texts_per_s_b{batch}"]
                 for kind, tokenise in (("", True), ("strict_", False)):
                     speed = sides[name].speed(batch, chosen.seconds, tokenise, chosen.cpu_time)
                     found[f"onnx_{kind}{prefix}texts_per_s_b{batch}"] = speed

@@ -52,6 +52,7 @@ impl From<HeadError> for Problem {
                 Self::invalid("/champion", format!("there is no model `{id}`"))
             }
             HeadError::OtherTask { .. }
+            | HeadError::NoTask { .. }
             | HeadError::OtherEncoder { .. }
             | HeadError::Registry(RegistryError::WrongKind { .. }) => Self::invalid("/champion", error.to_string()),
             HeadError::Registry(_) | HeadError::Unfit { .. } => {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::strict::Strict;
 use super::{ApiContext, Problem};
 use crate::conversation::{Role, Turn, Understanding, UtteranceId};
-use crate::nlu;
+use crate::nlu::Thread;
 
 /// Most texts in one request.
 const INPUTS_MAX: usize = 256;
@@ -25,20 +25,6 @@ pub(super) struct UnderstandRequest {
     /// BCP 47 tags; the encoder is bilingual and needs none.
     #[expect(dead_code, reason = "part of the request's form")]
     languages: Option<Vec<String>>,
-}
-
-/// Per text, the text behind the customer's turn before it, if it is a short answer.
-fn with_context(texts: &[(Role, String)]) -> Vec<Option<String>> {
-    let mut previous: Option<&str> = None;
-    let mut joined = Vec::with_capacity(texts.len());
-    for (role, text) in texts {
-        let customer = matches!(role, Role::Customer | Role::Unknown);
-        joined.push(previous.filter(|_| customer).and_then(|before| nlu::behind(before, text)));
-        if customer {
-            previous = Some(text);
-        }
-    }
-    joined
 }
 
 /// Intents, emotion, entities, acts and conduct of texts; for several, a list in their order.
@@ -70,18 +56,16 @@ pub(super) async fn understand(
     }
     let stages = context.hub.stages();
     let failed = |e| Problem::from(crate::pipeline::PipelineError::from(e));
-    // Short answers of the customer are read once more behind his turn before.
-    let joined = if in_turns { with_context(&texts) } else { vec![None; texts.len()] };
-    let all: Vec<String> = texts.iter().map(|(_, t)| t.clone()).chain(joined.iter().flatten().cloned()).collect();
+    let all: Vec<String> = texts.iter().map(|(_, t)| t.clone()).collect();
     let encodings = stages.encoder.encode_batch_async(all).await.map_err(failed)?;
-    let mut behind = encodings.get(texts.len()..).unwrap_or_default().iter();
+    // Turns are one conversation: what the customer spoke of is carried from turn to turn.
+    let mut thread = Thread::default();
     let mut read: Vec<Understanding> = Vec::with_capacity(texts.len());
-    for (((role, text), encoding), joined) in texts.iter().zip(&encodings).zip(&joined) {
-        let mut understanding = stages.read(&UtteranceId::new(), *role, text, encoding, None, None);
-        if let Some(context) = joined.as_ref().and_then(|_| behind.next()) {
-            stages.read_behind(&mut understanding, context);
+    for ((role, text), mut encoding) in texts.iter().zip(encodings) {
+        if in_turns && matches!(role, Role::Customer | Role::Unknown) {
+            stages.reader.in_thread(&mut thread, text, &mut encoding);
         }
-        read.push(understanding);
+        read.push(stages.read(&UtteranceId::new(), *role, text, &encoding, None, None));
     }
     if one {
         if let Some(only) = read.pop() {

@@ -10,10 +10,10 @@ use super::assets::{load_rules, load_scheme, load_schemes};
 use crate::asr::{Engine, EngineConfig, WhisperEngine};
 use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::config::{KnowledgeSettings, Settings};
-use crate::inference::{Encoder, EncoderModel, EncoderSettings};
+use crate::inference::{Encoder, EncoderModel, EncoderSettings, Head};
 use crate::knowledge::{KnowledgeConfig, KnowledgeIndex, QdrantConfig, VectorBackend};
-use crate::nlu::{Reader, Taxonomy};
-use crate::pipeline::{InForce, Stages};
+use crate::nlu::{Cues, Gazetteer, Reader, Taxonomy};
+use crate::pipeline::{InForce, Stages, load_head};
 use crate::quality::Models;
 use crate::registry::{ModelKind, Registry, RegistryConfig};
 use crate::text::itn::Itn;
@@ -72,14 +72,18 @@ pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>)
             Some(engine)
         }
     };
+    models.extend(set_heads(&registry, &encoder, settings)?);
     let version = encoder.model().version().to_string();
     let index = open_index(options.index, &pipelines, &version, encoder.model().embedding_size(), settings)?;
     let for_rules = encoder.clone();
     let stages = Stages {
         spec: Stages::load_spec(home, options.pipeline)?,
-        reader: Reader::new(Taxonomy::load(&pipelines.join("taxonomy"))?),
+        reader: Reader::new(Taxonomy::load(&pipelines.join("taxonomy"))?)
+            .with_names(Gazetteer::load(&pipelines.join("taxonomy"))?)
+            .with_cues(Cues::load(&pipelines.join("taxonomy"))?),
         itn: Itn::new(),
         privacy: settings.privacy.kinds(),
+        reranker: index.reranker(),
         knowledge: Arc::new(index),
         templates: TemplateBook::load(&pipelines.join("templates/tone.toml"))?,
         advisor: AdvisorConfig {
@@ -108,6 +112,34 @@ fn load_encoder(registry: &Registry, settings: &Settings) -> anyhow::Result<(Enc
     // The first pass touches every weight; do it before anyone waits for it.
     encoder.encode("您好 hello")?;
     Ok((encoder, serde_json::json!({ "id": resolved.id, "kind": "encoder", "state": "loaded", "card": resolved.card })))
+}
+
+/// Puts the heads of the configuration in place of the encoder's own; their cards in brief.
+fn set_heads(registry: &Registry, encoder: &Encoder, settings: &Settings) -> anyhow::Result<Vec<Value>> {
+    let mut cards = Vec::new();
+    for (task, head) in &settings.heads {
+        let place = || format!("heads.{task}: model \"{}\"", head.model);
+        let loaded = load_head(registry, encoder.model(), &head.model, Some(task.as_str())).with_context(place)?;
+        let loaded = match Arc::try_unwrap(loaded) {
+            Ok(loaded) if !head.labels.is_empty() => Arc::new(loaded.with_labels(&head.labels).with_context(place)?),
+            Ok(loaded) => Arc::new(loaded),
+            Err(shared) => shared,
+        };
+        warn_of_labels(task, &loaded);
+        encoder.set_head(loaded).with_context(place)?;
+        let card = registry.find(&head.model)?.card;
+        cards.push(serde_json::json!({ "id": card.id, "kind": card.kind, "state": "loaded", "task": task, "card": card }));
+    }
+    Ok(cards)
+}
+
+/// An emotion label without a valence counts as neutral; who configures such a head should know.
+fn warn_of_labels(task: &str, head: &Head) {
+    let valued = |label: &String| crate::emotion::VALENCES.iter().any(|(known, _)| known == label);
+    let unknown: Vec<&String> = head.spec().labels.iter().filter(|l| task == "emotion" && !valued(l)).collect();
+    if !unknown.is_empty() {
+        tracing::warn!(labels = ?unknown, "these labels of heads.emotion have no valence and count as neutral; name them in heads.emotion.labels");
+    }
 }
 
 fn load_recogniser(registry: &Registry, settings: &Settings) -> anyhow::Result<(Engine, Value)> {
@@ -151,8 +183,8 @@ pub fn knowledge_config(pipelines: &Path, settings: &KnowledgeSettings) -> anyho
     let table = |name: &str| Some(pipelines.join("knowledge").join(name)).filter(|path| path.is_file());
     let mut config =
         KnowledgeConfig { synonyms: table("synonyms.toml"), bilingual: table("bilingual.toml"), ..KnowledgeConfig::default() };
-    if !settings.rerank_model.is_empty() {
-        let given = Path::new(&settings.rerank_model);
+    if !settings.reranker.is_empty() {
+        let given = Path::new(&settings.reranker);
         let among_models = || pipelines.parent().unwrap_or(pipelines).join("models").join(given);
         config.rerank = Some(if given.is_dir() { given.to_path_buf() } else { among_models() });
     }

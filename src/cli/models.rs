@@ -10,7 +10,7 @@ use clap::Subcommand;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::inference::EncoderModel;
+use crate::inference::{EncoderModel, ModelConfig};
 use crate::pipeline::activate;
 use crate::registry::{
     FileState, KNOWN_MODELS, Listing, ModelEntry, ModelKind, Place, PullProgress, PullRequest, Registry, RouteChange, Routes,
@@ -239,15 +239,31 @@ fn pulled(entry: &ModelEntry, as_json: bool) -> anyhow::Result<String> {
     if as_json {
         return pretty(entry);
     }
-    let (card, kind) = (&entry.card, entry.card.kind.name());
+    let card = &entry.card;
     Ok(format!(
-        "{} is here: {} {kind} in {}, checked.\nLicence: {}.\nUse it with `{kind}.model = \"{}\"` in the configuration.\n",
+        "{} is here: {} {} in {}, checked.\nLicence: {}.\n{}\n",
         card.id,
         HumanBytes(card.stored_bytes()),
+        card.kind.name(),
         entry.dir.display(),
         card.licence,
-        card.id,
+        use_of(entry),
     ))
+}
+
+/// Where the configuration names a model of this kind.
+fn use_of(entry: &ModelEntry) -> String {
+    let (id, kind) = (&entry.card.id, entry.card.kind.name());
+    let config = ModelConfig::load(&entry.dir.join("config.json")).ok().filter(|_| entry.card.kind == ModelKind::Encoder);
+    match config.map(|c| (c.classifier.is_classifier(), c.classifier.id2label.map_or(2, |l| l.len()))) {
+        Some((true, 1)) => format!("Use it with `knowledge.reranker = \"{id}\"` in the configuration."),
+        Some((true, _)) => format!(
+            "Use it with `heads.TASK.model = \"{id}\"` in the configuration, TASK being intent, emotion or another, or with\n\
+             `zhiyin models activate {id} --head TASK`."
+        ),
+        _ if entry.card.kind == ModelKind::Head => format!("Use it with `zhiyin models activate {id}`."),
+        _ => format!("Use it with `{kind}.model = \"{id}\"` in the configuration."),
+    }
 }
 
 fn verify(registry: &Registry, id: Option<String>, as_json: bool) -> anyhow::Result<(String, bool)> {

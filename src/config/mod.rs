@@ -12,12 +12,14 @@
 
 mod chat;
 mod error;
+mod heads;
 mod home;
 mod secret;
 mod settings;
 
 pub use chat::{ChatSettings, SiteKey};
 pub use error::{ConfigError, Problem};
+pub use heads::HeadSettings;
 pub use home::{HomeError, find_home, hub_settings};
 pub use secret::Secret;
 pub use settings::{

@@ -1,5 +1,6 @@
 //! The settings and how they are read and checked.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use super::{ChatSettings, ConfigError, Problem, Secret};
+use super::{ChatSettings, ConfigError, HeadSettings, Problem, Secret};
 use crate::inference::Precision;
 use crate::telemetry::LogFormat;
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub vad: VadSettings,
     /// Text encoder.
     pub encoder: EncoderSettings,
+    /// Models that answer a task instead of the encoder's own head, by task.
+    pub heads: BTreeMap<String, HeadSettings>,
     /// How the encoder computes.
     pub inference: InferenceSettings,
     /// Knowledge search.
@@ -136,6 +139,10 @@ pub struct InferenceSettings {
 pub struct KnowledgeSettings {
     /// Load the built-in articles into an empty store.
     pub builtin_articles: bool,
+    /// Cross-encoder that reads query and passage together, orders the best passages of a search anew and answers `/rerank`:
+    /// folder, or the name of one in `models`, of a sequence classification checkpoint with one output; empty: none, and
+    /// `/rerank` takes the cosine of the encoder's vectors.
+    pub reranker: String,
     /// Qdrant server, for example `http://qdrant:6334`; `https://` for TLS (roots of the system, or of the file that
     /// `SSL_CERT_FILE` names); empty = embedded.
     pub qdrant_url: String,
@@ -145,9 +152,6 @@ pub struct KnowledgeSettings {
     pub qdrant_collection: String,
     /// Longest time of a search on the Qdrant server, milliseconds; later the words answer alone.
     pub qdrant_timeout_ms: u64,
-    /// Folder (or the name of one in `models`) of a cross-encoder that reads query and passage together and orders the best
-    /// passages anew: a checkpoint for sequence classification in Hugging Face layout; empty = none.
-    pub rerank_model: String,
 }
 
 /// When suggestions are made.
@@ -254,11 +258,11 @@ impl Default for KnowledgeSettings {
     fn default() -> Self {
         Self {
             builtin_articles: true,
+            reranker: String::new(),
             qdrant_url: String::new(),
             qdrant_api_key_file: PathBuf::new(),
             qdrant_collection: "zhiyin_knowledge".into(),
             qdrant_timeout_ms: 80,
-            rerank_model: String::new(),
         }
     }
 }
@@ -381,6 +385,9 @@ impl Settings {
             "chat.rewrite_model",
             "must name the model when chat.rewrite_url is set",
         );
+        for (task, head) in &self.heads {
+            require(!head.model.is_empty(), &format!("heads.{task}.model"), "must name a model");
+        }
         for site in &self.chat.sites {
             require(site.key.reveal().is_some_and(|k| k.len() >= 16), "chat.sites.key", "must have at least 16 characters");
             require(!site.origins.is_empty(), "chat.sites.origins", "must name at least one origin");
@@ -397,6 +404,10 @@ fn unknown_keys(table: &toml::Table) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     for (section, value) in table {
+        // The keys of `heads` are tasks, which a deployment names.
+        if section == "heads" {
+            continue;
+        }
         let Some(toml::Value::Table(fields)) = known.get(section) else {
             problems.push(unknown(section, section, known.keys()));
             continue;

@@ -21,6 +21,20 @@ fn wrong_type_names_the_key() {
 }
 
 #[test]
+fn heads_are_named_by_task_and_checked() {
+    let text = "[heads.emotion]\nmodel = \"/models/emotions\"\nlabels = { joy = \"satisfied\" }\n";
+    let settings = Settings::from_toml(text).unwrap();
+    assert_eq!(settings.heads["emotion"].labels["joy"], "satisfied");
+    let again = Settings::from_toml(&toml::to_string(&settings).unwrap()).unwrap();
+    assert_eq!(again.heads, settings.heads);
+    for (bad, expected) in [("model = \"\"", "heads.emotion.model"), ("modle = \"x\"", "modle"), ("labels = 3", "heads.emotion")]
+    {
+        let message = Settings::from_toml(&format!("[heads.emotion]\n{bad}\n")).unwrap_err().to_string();
+        assert!(message.contains(expected), "{bad}: {message}");
+    }
+}
+
+#[test]
 fn missing_file_is_named() {
     let message = Settings::load(Some(std::path::Path::new("/nonexistent/zhiyin.toml"))).unwrap_err().to_string();
     assert!(message.contains("/nonexistent/zhiyin.toml"), "{message}");

@@ -46,6 +46,11 @@ impl Course {
         self.trend.iter().map(|(role, v)| (role.name().to_owned(), *v)).collect()
     }
 
+    /// Clearly negative utterances of the customer (valence <= -2) in a row, up to now.
+    pub fn negative_streak(&self) -> u32 {
+        self.negative_streak
+    }
+
     /// Risk in [0, 1] that the customer escalates:
     /// the logistic function of -2.6 - 0.7 t + 0.6 s + 1.8 min(threats, 2) + 1.4 \[asks for a supervisor\] + 1.0 \[abuse\],
     /// t = the customer's trend (-5 to 5), s = the number of clearly negative utterances (valence <= -2) in a row.

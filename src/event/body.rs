@@ -330,6 +330,9 @@ pub struct RiskUpdated {
     pub predicted_satisfaction: f32,
     /// Mean valence of the last utterances per role, -5 to 5.
     pub emotion_trend: BTreeMap<String, f32>,
+    /// Clearly negative utterances of the customer in a row, up to now.
+    #[serde(default)]
+    pub negative_streak: u32,
 }
 
 /// Fields of a suggestion that changed.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::classifier::ClassifierConfig;
 use super::error::{InferenceError, fetch_again};
 use super::modern::ModernConfig;
 
@@ -81,9 +82,15 @@ pub struct ModelConfig {
     /// What only ModernBERT has.
     #[serde(flatten)]
     pub modern: ModernConfig,
-    /// How sentence vectors are made; `mean` when the file does not say.
+    /// What only classification checkpoints have.
+    #[serde(flatten)]
+    pub classifier: ClassifierConfig,
+    /// How sentence vectors are made; `mean` when neither this file nor `1_Pooling/config.json` says.
     #[serde(default = "default_pooling")]
     pub pooling: Pooling,
+    /// Longest text in tokens, where a sentence-transformers folder says less than the position table holds.
+    #[serde(default)]
+    pub max_seq_length: Option<usize>,
     /// Width of the embedding; `None` when the sentence vector itself is the embedding.
     #[serde(default)]
     pub embedding_size: Option<usize>,
@@ -108,16 +115,46 @@ fn default_pooling() -> Pooling {
 }
 
 impl ModelConfig {
-    /// Reads and checks `config.json`.
+    /// Reads and checks `config.json`, and what a sentence-transformers folder says beside it: `1_Pooling/config.json` and
+    /// `sentence_bert_config.json`.
     ///
     /// # Errors
     /// A file that is missing, is no JSON of this form, or describes a network that is not supported.
     pub fn load(path: &Path) -> Result<Self, InferenceError> {
-        let text = read(path)?;
+        let value = json(path)?;
         let corrupt = |what: String| InferenceError::Corrupt { path: path.to_owned(), what, fix: fetch_again(path) };
-        let config: Self = serde_json::from_str(&text).map_err(|e| corrupt(e.to_string()))?;
+        let stated = value.get("pooling").is_some();
+        let mut config: Self = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
+        if let Some(folder) = path.parent().filter(|_| !stated) {
+            config.read_sentence_files(folder)?;
+        }
         config.check().map_err(corrupt)?;
         Ok(config)
+    }
+
+    /// Pooling and length of a sentence-transformers folder; a part of it that is not supported is refused, not left out.
+    fn read_sentence_files(&mut self, folder: &Path) -> Result<(), InferenceError> {
+        let optional = |name: &str| Some(folder.join(name)).filter(|p| p.is_file()).map(|p| Ok((json(&p)?, p))).transpose();
+        let refused = |path: &Path, what: String| {
+            Err(InferenceError::Mismatch { path: path.to_owned(), what, fix: "name another checkpoint".to_owned() })
+        };
+        if let Some((modules, path)) = optional("modules.json")? {
+            let kinds = modules.as_array().into_iter().flatten().filter_map(|m| m.get("type")?.as_str()?.rsplit('.').next());
+            if let Some(kind) = kinds.clone().find(|k| !["Transformer", "Pooling", "Normalize"].contains(k)) {
+                return refused(&path, format!("module `{kind}` is not supported (supported: Transformer, Pooling, Normalize)"));
+            }
+        }
+        if let Some((pooling, path)) = optional("1_Pooling/config.json")? {
+            let on = |name: &str| pooling.get(format!("pooling_mode_{name}")).and_then(serde_json::Value::as_bool) == Some(true);
+            self.pooling = match (on("cls_token"), on("mean_tokens")) {
+                (true, false) => Pooling::First,
+                (false, true) => Pooling::Mean,
+                _ => return refused(&path, "only pooling over the mean or the first token is supported".to_owned()),
+            };
+        }
+        let length = optional("sentence_bert_config.json")?.and_then(|(c, _)| c.get("max_seq_length")?.as_u64());
+        self.max_seq_length = length.and_then(|n| usize::try_from(n).ok()).or(self.max_seq_length);
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -168,8 +205,18 @@ impl ModelConfig {
 
     /// Most tokens of one text, the special ones included.
     pub fn max_tokens(&self) -> usize {
-        self.max_position_embeddings.saturating_sub(self.first_position()).max(4)
+        let table = self.max_position_embeddings.saturating_sub(self.first_position());
+        self.max_seq_length.map_or(table, |n| n.min(table)).max(4)
     }
+}
+
+/// Reads a JSON file of a model folder.
+fn json(path: &Path) -> Result<serde_json::Value, InferenceError> {
+    serde_json::from_str(&read(path)?).map_err(|e| InferenceError::Corrupt {
+        path: path.to_owned(),
+        what: e.to_string(),
+        fix: fetch_again(path),
+    })
 }
 
 /// Reads a text file of a model folder.

@@ -16,6 +16,7 @@ use super::features::NgramPart;
 use super::kernels;
 use super::linear::{Epilogue, Linear};
 use super::model::EncoderModel;
+use super::renamed::Renamed;
 use super::trunk::Scratch;
 use super::weights::Weights;
 
@@ -82,7 +83,7 @@ impl HeadSpec {
         self.thresholds.get(label).copied().unwrap_or(0.5)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let name = &self.name;
         if name.is_empty() || self.labels.len() < 2 {
             return Err(format!("head `{name}` needs a name and at least two labels, it has {}", self.labels.len()));
@@ -111,12 +112,14 @@ struct HeadFile {
 
 /// A head with its weights.
 pub struct Head {
-    spec: Arc<HeadSpec>,
+    pub(super) spec: Arc<HeadSpec>,
     weight: Vec<f32>,
     bias: Vec<f32>,
     layer: Linear,
     ngrams: Option<NgramPart>,
     trunk: Option<Arc<EncoderModel>>,
+    /// The outputs and what becomes of each, where labels were given other names.
+    pub(super) renamed: Option<Renamed>,
 }
 
 /// Folder of a head's own trunk, below the head's.
@@ -135,7 +138,7 @@ impl Head {
         })
     }
 
-    fn checked(spec: HeadSpec, weight: Vec<f32>, bias: Vec<f32>) -> Result<Self, String> {
+    pub(super) fn checked(spec: HeadSpec, weight: Vec<f32>, bias: Vec<f32>) -> Result<Self, String> {
         spec.check()?;
         let labels = spec.labels.len();
         if bias.len() != labels || weight.is_empty() || !weight.len().is_multiple_of(labels) {
@@ -150,7 +153,7 @@ impl Head {
             return Err(format!("head `{}` has a weight that is no finite number", spec.name));
         }
         let layer = Linear::new(&weight, &bias);
-        Ok(Self { spec: Arc::new(spec), weight, bias, layer, ngrams: None, trunk: None })
+        Ok(Self { spec: Arc::new(spec), weight, bias, layer, ngrams: None, trunk: None, renamed: None })
     }
 
     /// The same head, which also reads n-grams of the text.
@@ -262,13 +265,16 @@ impl Head {
 
     /// Probabilities of one text and its sentence vector.
     pub(super) fn sentence(&self, text: &str, vector: &[f32]) -> Vec<f32> {
-        let mut values = vec![0.0; self.spec.labels.len()];
+        let mut values = vec![0.0; self.layer.outputs()];
         self.layer.forward(vector, 1, &mut values, Epilogue::Store);
         if let Some(ngrams) = &self.ngrams {
             ngrams.add_to(text, &mut values);
         }
         self.calibrate(&mut values);
-        values
+        match &self.renamed {
+            Some(renamed) => renamed.merge(&values, self.spec.kind),
+            None => values,
+        }
     }
 
     /// Best label and its probability for each of the tokens.

@@ -187,7 +187,7 @@ fn tile_portable(x: &[f32], rows: usize, panel: &[Line], bias: &[f32], out: &mut
 mod x86 {
     use std::arch::x86_64::{
         _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
-        _mm512_load_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
     use super::{Line, ROWS};
@@ -201,6 +201,50 @@ mod x86 {
             }
         };
     }
+
+    /// The kernel of exactly `M` rows and two vectors of outputs, for one instruction set: the sums stay in registers over
+    /// the whole inner dimension.
+    macro_rules! row_kernel {
+        ($name:ident, $features:literal, $width:literal, $load:ident, $fill:ident, $fma:ident, $plus:ident, $store:ident) => {
+            /// # Safety
+            /// The instructions are there; `a` points to `M` rows of `k`, `w` to `k` lines that lie 32 numbers apart, `b` to
+            /// the bias of two vectors, `c` to `M` rows of two vectors that lie `stride` apart.
+            #[target_feature(enable = $features)]
+            #[inline]
+            unsafe fn $name<const M: usize>(
+                a: *const f32,
+                k: usize,
+                w: *const f32,
+                b: *const f32,
+                c: *mut f32,
+                stride: usize,
+                add: bool,
+            ) {
+                // SAFETY: all offsets stay within what the caller promised: row i < M, input p < k, two vectors.
+                unsafe {
+                    let mut sums = [[$load(b), $load(b.add($width))]; M];
+                    for p in 0..k {
+                        let low = $load(w.add(p * 32));
+                        let high = $load(w.add(p * 32 + $width));
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            let v = $fill(*a.add(i * k + p));
+                            sum[0] = $fma(v, low, sum[0]);
+                            sum[1] = $fma(v, high, sum[1]);
+                        }
+                    }
+                    for (i, sum) in sums.iter().enumerate() {
+                        for (half, &s) in sum.iter().enumerate() {
+                            let target = c.add(i * stride + half * $width);
+                            $store(target, if add { $plus($load(target), s) } else { s });
+                        }
+                    }
+                }
+            }
+        };
+    }
+
+    row_kernel!(rows_avx512, "avx512f", 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_storeu_ps);
+    row_kernel!(rows_avx2, "avx2,fma", 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_storeu_ps);
 
     /// # Safety
     /// AVX-512 F is there; `rows <= 12`; `x` has `rows` rows of `panel.len() / 2`, `bias` 32 numbers, `out` `rows`
@@ -219,41 +263,6 @@ mod x86 {
         let (a, w, b, c, k) = (x.as_ptr(), panel.as_ptr().cast::<f32>(), bias.as_ptr(), out.as_mut_ptr(), panel.len() / 2);
         // SAFETY: the caller's promise is the kernel's.
         unsafe { by_rows!(rows, rows_avx512(a, k, w, b, c, stride, add), 1 2 3 4 5 6 7 8 9 10 11 12) }
-    }
-
-    /// # Safety
-    /// As `tile_avx512`, for `M` rows and pointers to the beginnings.
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    unsafe fn rows_avx512<const M: usize>(
-        a: *const f32,
-        k: usize,
-        w: *const f32,
-        b: *const f32,
-        c: *mut f32,
-        stride: usize,
-        add: bool,
-    ) {
-        // SAFETY: all offsets stay within what the caller promised: row i < M, input p < k, 32 outputs; lines are
-        // aligned to 64 bytes.
-        unsafe {
-            let mut sums = [[_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16))]; M];
-            for p in 0..k {
-                let low = _mm512_load_ps(w.add(p * 32));
-                let high = _mm512_load_ps(w.add(p * 32 + 16));
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let v = _mm512_set1_ps(*a.add(i * k + p));
-                    sum[0] = _mm512_fmadd_ps(v, low, sum[0]);
-                    sum[1] = _mm512_fmadd_ps(v, high, sum[1]);
-                }
-            }
-            for (i, sum) in sums.iter().enumerate() {
-                for (half, &s) in sum.iter().enumerate() {
-                    let target = c.add(i * stride + half * 16);
-                    _mm512_storeu_ps(target, if add { _mm512_add_ps(_mm512_loadu_ps(target), s) } else { s });
-                }
-            }
-        }
     }
 
     /// # Safety
@@ -280,40 +289,6 @@ mod x86 {
                     let b = bias.as_ptr().add(half * 16);
                     let c = out.as_mut_ptr().add(start * stride + half * 16);
                     by_rows!((rows - start).min(6), rows_avx2(a, k, w, b, c, stride, add), 1 2 3 4 5 6);
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// As `tile_avx2`, for `M` rows and 16 outputs.
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    unsafe fn rows_avx2<const M: usize>(
-        a: *const f32,
-        k: usize,
-        w: *const f32,
-        b: *const f32,
-        c: *mut f32,
-        stride: usize,
-        add: bool,
-    ) {
-        // SAFETY: all offsets stay within what the caller promised: row i < M, input p < k, 16 outputs.
-        unsafe {
-            let mut sums = [[_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8))]; M];
-            for p in 0..k {
-                let low = _mm256_loadu_ps(w.add(p * 32));
-                let high = _mm256_loadu_ps(w.add(p * 32 + 8));
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let v = _mm256_set1_ps(*a.add(i * k + p));
-                    sum[0] = _mm256_fmadd_ps(v, low, sum[0]);
-                    sum[1] = _mm256_fmadd_ps(v, high, sum[1]);
-                }
-            }
-            for (i, sum) in sums.iter().enumerate() {
-                for (half, &s) in sum.iter().enumerate() {
-                    let target = c.add(i * stride + half * 8);
-                    _mm256_storeu_ps(target, if add { _mm256_add_ps(_mm256_loadu_ps(target), s) } else { s });
                 }
             }
         }

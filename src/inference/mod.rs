@@ -10,11 +10,10 @@
 //! (one per core, each with a queue's worth of waiting texts as its batch); [`Encoding`] is the result that
 //! understanding, emotion and knowledge read. This room knows tensors, not business.
 //!
-//! [`CrossEncoder`] reads a query and a passage together, for a configured re-ranking model.
-//!
 //! The default model and any BERT, RoBERTa / XLM-R, DistilBERT or ModernBERT checkpoint in Hugging Face layout run on the same
 //! code: weights are packed once, all texts of a batch lie in one row without padding, and query, key and value,
-//! bias and GELU are fused into the products (`linear.rs`, `kernels.rs`).
+//! bias and GELU are fused into the products (`linear.rs`, `kernels.rs`). A sequence classification checkpoint is a head
+//! ([`Head::of_checkpoint`]) or, with one output, a [`CrossEncoder`].
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -28,8 +27,9 @@
 //! # Ok::<(), zhiyin::inference::InferenceError>(())
 //! ```
 
+mod classifier;
 mod config;
-mod cross;
+mod cross_encoder;
 mod encoding;
 mod error;
 mod features;
@@ -42,13 +42,15 @@ mod ngrams;
 mod peak;
 mod pool;
 mod quantised;
+mod renamed;
 mod tokenizer;
 mod trunk;
 mod weights;
 mod worker;
 
+pub use classifier::{CLASSIFIER, ClassifierConfig};
 pub use config::{EncoderSettings, ModelConfig, NgramConfig, Pooling, Precision};
-pub use cross::CrossEncoder;
+pub use cross_encoder::{CrossEncoder, PairScore};
 pub use encoding::{Encoding, SentenceOutput, TaggedSpan, TokenOutput, TokenSpan};
 pub use error::InferenceError;
 pub use features::{NgramPart, Sparse, Vocabulary};

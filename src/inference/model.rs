@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::classifier;
 use super::config::{ModelConfig, Precision};
 use super::encoding::{Encoding, SentenceOutput, TokenOutput};
 use super::error::InferenceError;
 use super::heads::{Head, HeadKind, HeadSpec, load_heads};
 use super::pool::Pool;
+use super::renamed::of_outputs;
 use super::tokenizer::{Tokenizer, Tokens};
 use super::trunk::{Scratch, Trunk};
 use super::weights::Weights;
@@ -45,12 +47,17 @@ impl EncoderModel {
         let name = || dir.file_name().map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
         let version: Arc<str> = config.version.clone().unwrap_or_else(name).into();
         let trunk = Trunk::load(&weights, &config, precision)?;
-        let heads = load_heads(dir, &weights, &config, &version)?;
+        let mut heads = load_heads(dir, &weights, &config, &version)?;
+        let classifier = classifier::load(&weights, &config)?;
+        let features = classifier.map(|(features, outputs)| {
+            heads.extend(of_outputs(&outputs, &config, &version).map_err(|what| weights.mismatch(what))?.map(Arc::new));
+            Ok::<_, InferenceError>(features)
+        });
         Ok(Self {
             hidden: config.hidden_size,
             sentence: config.sentence_size(),
             trunk,
-            pool: Pool::load(&weights, &config)?,
+            pool: Pool::load(&weights, &config, features.transpose()?)?,
             heads: RwLock::new(Arc::new(heads)),
             version,
             tokenizer,
@@ -192,7 +199,7 @@ impl EncoderModel {
                 end += 1;
             }
             let batch: Vec<&[u32]> = tokens[start..end].iter().map(|t| t.ids.as_slice()).collect();
-            let states = self.trunk.forward(&batch, scratch);
+            let states = self.trunk.forward(&batch, &[], scratch);
             let mut at = 0;
             for number in start..end {
                 let width = tokens[number].ids.len() * self.hidden;
@@ -230,7 +237,7 @@ impl EncoderModel {
                 sentence_heads.push(SentenceOutput { spec, probabilities });
             }
         }
-        let embedding = self.pool.embedding(&sentence);
+        let embedding = self.pool.embedding(states, &sentence);
         Encoding {
             version: self.version.clone(),
             embedding,

@@ -1,5 +1,6 @@
 //! Hidden states of a text to its sentence vector and its embedding.
 
+use super::classifier::{Features, mean_of};
 use super::config::{ModelConfig, NgramConfig, Pooling};
 use super::error::InferenceError;
 use super::kernels;
@@ -25,11 +26,14 @@ pub(super) struct Pool {
     pooling: Pooling,
     own: Option<Own>,
     embedding: Option<Linear>,
+    /// The layer before the labels of a classification checkpoint.
+    features: Option<Features>,
 }
 
 impl Pool {
     /// Reads the weights that `config.pooling` and `config.embedding_size` ask for.
-    pub(super) fn load(weights: &Weights, config: &ModelConfig) -> Result<Self, InferenceError> {
+    /// `features` are those of a classification checkpoint.
+    pub(super) fn load(weights: &Weights, config: &ModelConfig, features: Option<Features>) -> Result<Self, InferenceError> {
         let hidden = config.hidden_size;
         let own = match config.ngrams {
             Some(ngrams) => {
@@ -45,7 +49,7 @@ impl Pool {
             None => None,
         };
         let embedding = config.embedding_size.map(|size| weights.linear("embedding", hidden, size)).transpose()?;
-        Ok(Self { hidden, pooling: config.pooling, own, embedding })
+        Ok(Self { hidden, pooling: config.pooling, own, embedding, features })
     }
 
     /// Numbers of an embedding.
@@ -55,13 +59,14 @@ impl Pool {
 
     /// The sentence vector: what sentence heads read.
     pub(super) fn sentence(&self, states: &[f32], text: &str) -> Vec<f32> {
+        if let Some(features) = &self.features {
+            return features.of(states);
+        }
+        let Some(own) = &self.own else { return self.plain(states) };
         let first = &states[..self.hidden];
-        let Some(own) = &self.own else {
-            return if self.pooling == Pooling::First { first.to_vec() } else { self.mean(states) };
-        };
         let mut vector = vec![0.0; self.hidden];
         own.first.forward(first, 1, &mut vector, Epilogue::Store);
-        own.mean.forward(&self.mean(states), 1, &mut vector, Epilogue::Add);
+        own.mean.forward(&mean_of(states, self.hidden), 1, &mut vector, Epilogue::Add);
         kernels::layer_norm(&mut vector, &own.norm.0, &own.norm.1, POOL_EPS);
         let width = vector.len();
         kernels::gelu(&mut vector, 1, width, width);
@@ -69,9 +74,11 @@ impl Pool {
         vector
     }
 
-    /// The unit vector of a sentence vector; the n-gram bag has no part in it.
-    pub(super) fn embedding(&self, sentence: &[f32]) -> Vec<f32> {
-        let sentence = &sentence[..self.hidden];
+    /// The unit vector of a text's states and sentence vector; the n-gram bag has no part in it, nor has the layer before
+    /// the labels of a classification checkpoint.
+    pub(super) fn embedding(&self, states: &[f32], sentence: &[f32]) -> Vec<f32> {
+        let plain = self.features.as_ref().map(|_| self.plain(states));
+        let sentence = plain.as_deref().unwrap_or(&sentence[..self.hidden]);
         let mut vector = match &self.embedding {
             Some(projection) => {
                 let mut out = vec![0.0; projection.outputs()];
@@ -87,14 +94,9 @@ impl Pool {
         vector
     }
 
-    fn mean(&self, states: &[f32]) -> Vec<f32> {
-        let mut mean = vec![0.0; self.hidden];
-        for state in states.chunks_exact(self.hidden) {
-            mean.iter_mut().zip(state).for_each(|(m, s)| *m += s);
-        }
-        let scale = self.hidden as f32 / states.len() as f32;
-        mean.iter_mut().for_each(|m| *m *= scale);
-        mean
+    /// The first state or the mean of all.
+    fn plain(&self, states: &[f32]) -> Vec<f32> {
+        if self.pooling == Pooling::First { states[..self.hidden].to_vec() } else { mean_of(states, self.hidden) }
     }
 }
 

@@ -25,7 +25,43 @@ pub(super) struct Tokens {
     pub truncated: bool,
 }
 
+/// A tokenised pair of texts.
+pub(super) struct Pair {
+    /// Ids, the special ones included.
+    pub ids: Vec<u32>,
+    /// Place from which on tokens belong to the second text; `usize::MAX` where the model does not tell them apart.
+    pub second: usize,
+    /// Whether something was cut off.
+    pub truncated: bool,
+}
+
 impl Tokenizer {
+    /// [`Self::load`] for pairs: the longer text of a pair that is too long is cut.
+    pub(super) fn load_for_pairs(path: &Path, config: &ModelConfig) -> Result<Self, InferenceError> {
+        let mut tokenizer = Self::load(path, config)?;
+        let max_length = tokenizer.max_tokens;
+        let cut = tokenizers::TruncationParams { max_length, ..Default::default() };
+        let cut = tokenizer.inner.with_truncation(Some(cut)).map(|_| ());
+        cut.map_err(|e| InferenceError::Corrupt { path: path.to_owned(), what: e.to_string(), fix: fetch_again(path) })?;
+        Ok(tokenizer)
+    }
+
+    /// Tokens of a pair, cut to [`Self::max_tokens`]; only with a tokenizer of [`Self::load_for_pairs`].
+    pub(super) fn encode_pair(&self, first: &str, second_text: &str) -> Result<Pair, InferenceError> {
+        let piece = |text: &str| text.chars().take(MAX_CHARACTERS).collect::<String>();
+        let encoding = self.inner.encode((piece(first), piece(second_text)), true).map_err(|e| InferenceError::Tokenize {
+            characters: first.chars().count() + second_text.chars().count(),
+            what: e.to_string(),
+        })?;
+        let mut ids = encoding.get_ids().to_vec();
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        let second = encoding.get_type_ids().iter().position(|t| *t == 1).unwrap_or(usize::MAX);
+        let long = [first, second_text].iter().any(|text| text.chars().nth(MAX_CHARACTERS).is_some());
+        Ok(Pair { ids, second, truncated: long || !encoding.get_overflowing().is_empty() })
+    }
+
     /// Reads the file and checks that every id has a row in the word table.
     pub(super) fn load(path: &Path, config: &ModelConfig) -> Result<Self, InferenceError> {
         let bytes = std::fs::read(path).map_err(|e| file_error(path, &e))?;

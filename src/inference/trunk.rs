@@ -60,19 +60,11 @@ impl Trunk {
     }
 
     /// Hidden states of all tokens of all texts, in a row. Ids are below `vocab_size` and no text is longer than
-    /// the position table, which the tokenizer's loader and cut guarantee.
-    pub(super) fn forward(&self, texts: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
+    /// the position table, which the tokenizer's loader and cut guarantee. `seconds` says for each pair where its second
+    /// text begins; empty: there are no pairs.
+    pub(super) fn forward(&self, texts: &[&[u32]], seconds: &[usize], scratch: &mut Scratch) -> Vec<f32> {
         match self {
-            Self::Classic(trunk) => trunk.forward(texts, None, scratch),
-            Self::Modern(trunk) => trunk.forward(texts, scratch),
-        }
-    }
-
-    /// [`Self::forward`] of texts that consist of two parts: `types` says for every token which part it belongs to.
-    /// ModernBERT tells parts by the token between them alone.
-    pub(super) fn forward_pairs(&self, texts: &[&[u32]], types: &[&[u32]], scratch: &mut Scratch) -> Vec<f32> {
-        match self {
-            Self::Classic(trunk) => trunk.forward(texts, Some(types), scratch),
+            Self::Classic(trunk) => trunk.forward(texts, seconds, scratch),
             Self::Modern(trunk) => trunk.forward(texts, scratch),
         }
     }
@@ -86,8 +78,8 @@ pub(super) struct ClassicTrunk {
     first_position: usize,
     words: Vec<f32>,
     positions: Vec<f32>,
-    /// A row for each part of a text; one row where the model does not tell parts.
-    token_types: Vec<f32>,
+    /// Row of the first text of a pair, and that of the second where the model tells them apart.
+    token_type: [Vec<f32>; 2],
     embedding_norm: Norm,
     layers: Vec<Layer>,
 }
@@ -137,9 +129,12 @@ impl ClassicTrunk {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let table = |name: &str, rows: usize| weights.tensor(&format!("{prefix}embeddings.{name}.weight"), &[rows, hidden]);
         let types = weights.shape(&format!("{prefix}embeddings.token_type_embeddings.weight"));
-        let token_types = match types {
-            Some(shape) => table("token_type_embeddings", shape[0])?,
-            None => vec![0.0; hidden],
+        let token_type = match types {
+            Some(shape) => {
+                let rows = table("token_type_embeddings", shape[0])?;
+                [rows[..hidden].to_vec(), rows[rows.len().min(2 * hidden) - hidden..][..hidden].to_vec()]
+            }
+            None => [vec![0.0; hidden], vec![0.0; hidden]],
         };
         let layers = (0..config.num_hidden_layers).map(|index| {
             let names = LayerNames::of(&config.model_type, prefix, index);
@@ -159,7 +154,7 @@ impl ClassicTrunk {
             first_position: config.first_position(),
             words: table("word_embeddings", config.vocab_size)?,
             positions: table("position_embeddings", config.max_position_embeddings)?,
-            token_types,
+            token_type,
             embedding_norm: weights.norm(&format!("{prefix}embeddings.LayerNorm"), hidden)?,
             layers: layers.collect::<Result<_, InferenceError>>()?,
         })
@@ -173,11 +168,11 @@ impl ClassicTrunk {
     }
 
     /// Hidden states of all tokens of all texts, in a row. Ids are below `vocab_size` and no text is longer than
-    /// the position table, which the tokenizer's loader and cut guarantee.
-    pub(super) fn forward(&self, texts: &[&[u32]], types: Option<&[&[u32]]>, scratch: &mut Scratch) -> Vec<f32> {
+    /// the position table, which the tokenizer's loader and cut guarantee. See [`Trunk::forward`] for `seconds`.
+    pub(super) fn forward(&self, texts: &[&[u32]], seconds: &[usize], scratch: &mut Scratch) -> Vec<f32> {
         let hidden = self.hidden;
         let tokens: usize = texts.iter().map(|t| t.len()).sum();
-        let mut x = self.embed(texts, types, tokens);
+        let mut x = self.embed(texts, seconds, tokens);
         scratch.qkv.resize(tokens * 3 * hidden, 0.0);
         scratch.attended.resize(tokens * hidden, 0.0);
         for layer in &self.layers {
@@ -200,17 +195,15 @@ impl ClassicTrunk {
         x
     }
 
-    fn embed(&self, texts: &[&[u32]], types: Option<&[&[u32]]>, tokens: usize) -> Vec<f32> {
+    fn embed(&self, texts: &[&[u32]], seconds: &[usize], tokens: usize) -> Vec<f32> {
         let hidden = self.hidden;
         let mut x = Vec::with_capacity(tokens * hidden);
-        let last_type = self.token_types.len() / hidden - 1;
-        for (number, text) in texts.iter().enumerate() {
+        for (text, second) in texts.iter().zip(seconds.iter().copied().chain(std::iter::repeat(usize::MAX))) {
             for (position, &id) in text.iter().enumerate() {
+                let token_type = &self.token_type[usize::from(position >= second)];
                 let word = &self.words[id as usize * hidden..][..hidden];
                 let place = &self.positions[(position + self.first_position) * hidden..][..hidden];
-                let part = types.map_or(0, |types| types[number][position] as usize).min(last_type);
-                let part = &self.token_types[part * hidden..][..hidden];
-                x.extend(word.iter().zip(place).zip(part).map(|((w, p), t)| w + p + t));
+                x.extend(word.iter().zip(place).zip(token_type).map(|((w, p), t)| w + p + t));
             }
         }
         kernels::layer_norm(&mut x, &self.embedding_norm.0, &self.embedding_norm.1, self.eps);

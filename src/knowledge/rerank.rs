@@ -29,10 +29,9 @@ impl KnowledgeIndex {
             let stored = self.lexical.stored(&snapshot.searcher, *address)?;
             texts.push(format!("{}\n{}", stored.title, stored.text));
         }
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let scores = reranker.score(query, &texts).map_err(|error| KnowledgeError::Reranker { problem: error.to_string() })?;
+        let scores = reranker.scores(query, &texts).map_err(|error| KnowledgeError::Reranker { problem: error.to_string() })?;
         for (place, (_, candidate)) in candidates.iter_mut().enumerate() {
-            candidate.parts.rerank = scores.get(place).copied();
+            candidate.parts.rerank = scores.get(place).map(|score| score.probability());
             let score = candidate.parts.rerank.unwrap_or(0.0);
             candidate.parts.fused = candidate.parts.fused.map(|fused| (1.0 - share) * fused + share * score);
         }

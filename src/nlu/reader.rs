@@ -1,8 +1,8 @@
 //! From an encoding to intents, acts, conduct and entities.
 
-use super::{Taxonomy, find_entities};
+use super::{Cues, Gazetteer, PatternEntity, Taxonomy, Thread, find_entities};
 use crate::conversation::{Act, Conduct, Entity, IntentScore, OutOfScope};
-use crate::inference::Encoding;
+use crate::inference::{Encoding, HeadKind, head};
 
 /// Two intents are close, and both are taken, if their probabilities differ by less than this …
 const AMBIGUOUS_MARGIN: f32 = 0.15;
@@ -15,6 +15,8 @@ const ENTITY_MIN: f32 = 0.5;
 /// How many intents of the ranking are given.
 const RANKED: usize = 5;
 const OUT_OF_SCOPE: &str = "out_of_scope";
+/// Group of the intents that are no topics: yes, no, thanks, what was asked for.
+const DIALOGUE: &str = "dialogue";
 
 /// What was understood from the words alone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,12 +39,28 @@ pub struct NluReading {
 #[derive(Clone, Debug)]
 pub struct Reader {
     taxonomy: Taxonomy,
+    names: Gazetteer,
+    cues: Cues,
 }
 
 impl Reader {
     /// A reader for a taxonomy.
     pub fn new(taxonomy: Taxonomy) -> Self {
-        Self { taxonomy }
+        Self { taxonomy, names: Gazetteer::default(), cues: Cues::default() }
+    }
+
+    /// The same reader, which finds the names of a deployment as well.
+    #[must_use]
+    pub fn with_names(mut self, names: Gazetteer) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// The same reader, which lets words speak for conduct labels.
+    #[must_use]
+    pub fn with_cues(mut self, cues: Cues) -> Self {
+        self.cues = cues;
+        self
     }
 
     /// The taxonomy.
@@ -62,15 +80,54 @@ impl Reader {
             ambiguous,
             out_of_scope,
             acts: labels("act").into_iter().map(|(label, confidence)| Act { label, confidence }).collect(),
-            conduct: labels("conduct").into_iter().map(|(label, confidence)| Conduct { label, confidence }).collect(),
-            entities: entities(text, encoding),
+            conduct: self.conduct(text, encoding),
+            entities: entities(self.proved(text), text, encoding),
         }
+    }
+
+    /// Puts the intents of an encoded turn of the customer into the light of his turns before, and of the words that say what
+    /// a turn does in a conversation; everything else stays.
+    pub fn in_thread(&self, thread: &mut Thread, text: &str, encoding: &mut Encoding) {
+        let intent = encoding.sentence_heads.iter_mut().find(|h| h.spec.name == head::INTENT);
+        let Some(output) = intent.filter(|h| h.spec.kind == HeadKind::Softmax) else { return };
+        let labels = output.spec.labels.clone();
+        for (label, p) in labels.iter().zip(&mut output.probabilities) {
+            *p *= self.cues.weight(head::INTENT, label, text).exp();
+        }
+        thread.read(text, &labels, &mut output.probabilities, |label| self.is_topic(label));
+    }
+
+    /// Whether an intent is something that a conversation can be about.
+    pub fn is_topic(&self, name: &str) -> bool {
+        name != OUT_OF_SCOPE && self.group(name) != DIALOGUE
     }
 
     /// The upper level of an intent: the taxonomy's, else what stands before `/` in the label of a head of one's own.
     fn group(&self, name: &str) -> String {
         let own = || name.split_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
         self.taxonomy.get(name).map_or_else(own, |e| e.group.clone())
+    }
+
+    /// Conduct labels that hold, best first: the head's probability and the words that speak for the label.
+    fn conduct(&self, text: &str, encoding: &Encoding) -> Vec<Conduct> {
+        let Some(output) = encoding.head("conduct") else { return Vec::new() };
+        let joined = output.labels().iter().zip(&output.probabilities).enumerate().filter_map(|(place, (label, p))| {
+            let p = self.cues.joined(head::CONDUCT, label, text, *p);
+            (p >= output.spec.threshold(place)).then(|| Conduct { label: label.clone(), confidence: Some(p) })
+        });
+        let mut held: Vec<Conduct> = joined.collect();
+        held.sort_by(|a, b| b.confidence.unwrap_or(0.0).total_cmp(&a.confidence.unwrap_or(0.0)));
+        held
+    }
+
+    /// Entities that a form proves, and names where no form does.
+    fn proved(&self, text: &str) -> Vec<PatternEntity> {
+        let mut proved = find_entities(text);
+        let names = self.names.find(text);
+        // 商务88套餐 is a plan, whatever the number in it looks like.
+        proved.retain(|p| names.iter().all(|n| p.end <= n.start || n.end <= p.start));
+        proved.extend(names);
+        proved
     }
 
     fn intents(&self, encoding: &Encoding) -> (Vec<IntentScore>, bool, OutOfScope) {
@@ -107,8 +164,7 @@ fn cuts_a_run(points: &[char], start: usize, end: usize) -> bool {
 }
 
 /// Entities tagged by the encoder and those proved by a pattern; where both claim a place, the pattern stays.
-fn entities(text: &str, encoding: &Encoding) -> Vec<Entity> {
-    let proved = find_entities(text);
+fn entities(proved: Vec<PatternEntity>, text: &str, encoding: &Encoding) -> Vec<Entity> {
     let points: Vec<char> = text.chars().collect();
     let free = |start: usize, end: usize| proved.iter().all(|p| end <= p.start || p.end <= start);
     let mut all: Vec<Entity> = encoding

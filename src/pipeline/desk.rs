@@ -11,6 +11,7 @@ use crate::conversation::{Conversation, IdKind, Language, Role, Understanding, U
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated, WithdrawReason};
 use crate::knowledge::{Filters, Gap, Miss, SearchRequest, SearchResponse};
+use crate::nlu::Thread;
 use crate::privacy::Watcher;
 use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
 
@@ -29,6 +30,7 @@ pub struct Desk {
     rules: LiveEvaluator,
     pub(super) spoken: Vec<(Utterance, Option<Understanding>)>,
     previous_customer: Option<String>,
+    thread: Thread,
     risk_told: Option<(i64, f32)>,
     open_alerts: BTreeMap<String, String>,
     pub(super) watcher: Watcher,
@@ -48,6 +50,7 @@ impl Desk {
             meters: BTreeMap::new(),
             spoken: Vec::new(),
             previous_customer: None,
+            thread: Thread::default(),
             risk_told: None,
             open_alerts: BTreeMap::new(),
             watcher: Watcher::default(),
@@ -76,6 +79,8 @@ impl Desk {
         drop(self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(understanding.as_ref()), true));
         if utterance.role == Role::Customer {
             self.previous_customer = Some(utterance.text.clone());
+            let intents = understanding.iter().flat_map(|u| &u.intents).filter(|i| self.stages.reader.is_topic(&i.name));
+            self.thread.remember(intents.map(|i| (i.name.as_str(), i.confidence.unwrap_or(0.0))));
         }
         self.spoken.push((utterance, understanding));
     }
@@ -109,8 +114,8 @@ impl Desk {
         // The encoder hears what was said; what it tells is masked again.
         let spoken = Utterance { text: said, ..utterance.clone() };
         let understood = match &encoding {
-            Some(encoding) => Ok(self.stages.understand_encoded(&spoken, encoding)),
-            None => self.stages.understand(&spoken, reading, arousal, self.previous_customer.as_deref()).await,
+            Some(encoding) => Ok(self.stages.understand_encoded(&spoken, encoding, &mut self.thread)),
+            None => self.stages.understand(&spoken, reading, arousal, &mut self.thread).await,
         };
         let understood = match understood {
             Ok(understood) => understood,
@@ -242,6 +247,7 @@ impl Desk {
             escalation,
             predicted_satisfaction: self.course.predicted_satisfaction(),
             emotion_trend: self.course.trend(),
+            negative_streak: self.course.negative_streak(),
         };
         Some(Draft::new(at_ms, EventBody::RiskUpdated(body)))
     }

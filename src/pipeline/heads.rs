@@ -42,6 +42,12 @@ pub enum HeadError {
         /// The task that was asked for.
         task: String,
     },
+    /// A checkpoint of no task in particular.
+    #[error("model `{id}` is a checkpoint that can answer any task; name one: `zhiyin models activate {id} --head emotion`")]
+    NoTask {
+        /// The model.
+        id: String,
+    },
     /// It reads sentence vectors of another encoder.
     #[error(
         "model `{id}` reads sentence vectors of {base}, the encoder here is {encoder}; train it again on this encoder, or with `--mode full`"
@@ -64,14 +70,29 @@ pub enum HeadError {
     },
 }
 
-/// Reads the head of a model, checks that it fits `model` and answers a text.
+/// Reads the head of a model, checks that it fits `model` and answers a text. A model of kind `encoder` gives the labels of
+/// its sequence classification checkpoint as the head of `task`.
 ///
 /// # Errors
 /// See [`HeadError`].
-pub fn load_head(registry: &Registry, model: &EncoderModel, id: &str) -> Result<Arc<Head>, HeadError> {
-    let resolved = registry.resolve_kind(id, ModelKind::Head)?;
+pub fn load_head(registry: &Registry, model: &EncoderModel, id: &str, task: Option<&str>) -> Result<Arc<Head>, HeadError> {
     let unfit = |source| HeadError::Unfit { id: id.to_owned(), source };
-    let head = Head::load(&resolved.dir).map_err(unfit)?.with_version(&format!("{}@{}", resolved.id, resolved.card.version));
+    let checkpoint = registry.find(id)?.card.kind == ModelKind::Encoder;
+    let (resolved, head) = if checkpoint {
+        let task = task.ok_or_else(|| HeadError::NoTask { id: id.to_owned() })?;
+        let resolved = registry.resolve(id)?;
+        let head = Head::of_checkpoint(&resolved.dir, task).map_err(unfit)?;
+        (resolved, head)
+    } else {
+        let resolved = registry.resolve_kind(id, ModelKind::Head)?;
+        let head = Head::load(&resolved.dir).map_err(unfit)?;
+        (resolved, head)
+    };
+    let found = &head.spec().name;
+    if let Some(task) = task.filter(|t| t != found) {
+        return Err(HeadError::OtherTask { id: id.to_owned(), found: found.clone(), task: task.to_owned() });
+    }
+    let head = head.with_version(&format!("{}@{}", resolved.id, resolved.card.version));
     if let Some(base) = resolved.card.base.filter(|b| !head.has_trunk() && **b != **model.version()) {
         return Err(HeadError::OtherEncoder { id: id.to_owned(), base, encoder: model.version().to_string() });
     }
@@ -91,11 +112,8 @@ pub fn activate(
     id: &str,
     expected: Option<u64>,
 ) -> Result<(String, Routes), HeadError> {
-    let head = load_head(registry, model, id)?;
+    let head = load_head(registry, model, id, task)?;
     let found = head.spec().name.clone();
-    if let Some(task) = task.filter(|t| *t != found) {
-        return Err(HeadError::OtherTask { id: id.to_owned(), found, task: task.to_owned() });
-    }
     let routes = registry.change_route(&found, RouteChange::Activate(Some(registry.lasting_name(id)?)), expected)?;
     Ok((found, routes))
 }
@@ -198,7 +216,7 @@ impl HeadSwitch {
     /// # Errors
     /// See [`HeadError`].
     pub fn load(&self, id: &str) -> Result<(), HeadError> {
-        let head = load_head(&self.registry, self.encoder.model(), id)?;
+        let head = load_head(&self.registry, self.encoder.model(), id, None)?;
         self.state.lock().loaded.insert(id.to_owned(), head);
         Ok(())
     }
@@ -229,9 +247,9 @@ impl HeadSwitch {
             }
             match wanted {
                 Some(id) => {
-                    let head = match state.loaded.get(id) {
+                    let head = match state.loaded.get(id).filter(|head| head.spec().name == *task) {
                         Some(head) => head.clone(),
-                        None => load_head(&self.registry, self.encoder.model(), id)?,
+                        None => load_head(&self.registry, self.encoder.model(), id, Some(task.as_str()))?,
                     };
                     let unfit = |source| HeadError::Unfit { id: id.to_owned(), source };
                     self.encoder.set_head(head.clone()).map_err(unfit)?;

@@ -25,6 +25,7 @@ mod call_message;
 mod call_task;
 mod desk;
 mod ears;
+mod entities;
 mod error;
 mod guarded;
 mod heads;

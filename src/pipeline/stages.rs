@@ -8,14 +8,11 @@ use crate::asr::Engine;
 use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::conversation::{EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading};
 use crate::emotion;
-use crate::inference::{Encoder, Encoding};
+use crate::inference::{CrossEncoder, Encoder, Encoding};
 use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
-use crate::nlu::{self, Reader};
+use crate::nlu::{Reader, Thread};
 use crate::quality::{Models, RuleSet, Scheme};
 use crate::text::itn::Itn;
-
-/// Below this probability of its best intent a short answer is read together with the turn before it.
-const UNSURE: f32 = 0.6;
 
 /// Shared parts of all pipelines. Parts that are absent leave their stage out; the pipeline goes on.
 pub struct Stages {
@@ -39,6 +36,8 @@ pub struct Stages {
     pub quality: InForce,
     /// What rules may ask: similarity by the encoder.
     pub models: Models,
+    /// Orders passages by reading each with the query; `None`: the cosine of the encoder's vectors.
+    pub reranker: Option<Arc<CrossEncoder>>,
     /// The recogniser; `None`: text only.
     pub recogniser: Option<Engine>,
 }
@@ -75,8 +74,8 @@ impl Stages {
         self.itn.apply(raw, language).0
     }
 
-    /// Runs the encoder once on an utterance and reads everything from it. `before` is the customer's turn before it: a
-    /// short answer ("yes, that one") is read behind it too, in the same batch.
+    /// Runs the encoder once on an utterance and reads everything from it. `thread` is what the customer spoke of before: his
+    /// intents are read in its light, and it goes on with them.
     ///
     /// # Errors
     /// The encoder refused.
@@ -85,37 +84,24 @@ impl Stages {
         utterance: &Utterance,
         voice: Option<VoiceReading>,
         arousal: Option<f32>,
-        before: Option<&str>,
+        thread: &mut Thread,
     ) -> Result<Understood, PipelineError> {
-        let customer = matches!(utterance.role, Role::Customer | Role::Unknown);
-        let together = before.filter(|_| customer).and_then(|before| nlu::behind(before, &utterance.text));
-        let texts = std::iter::once(utterance.text.clone()).chain(together).collect();
-        let mut encodings = self.encoder.encode_batch_async(texts).await?.into_iter();
-        let encoding = encodings.next().ok_or(crate::inference::InferenceError::Stopped)?;
-        let mut understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, voice, arousal);
-        if let Some(together) = encodings.next() {
-            self.read_behind(&mut understanding, &together);
+        let mut encoding = self.encoder.encode_async(utterance.text.as_str()).await?;
+        if matches!(utterance.role, Role::Customer | Role::Unknown) {
+            self.reader.in_thread(thread, &utterance.text, &mut encoding);
         }
+        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, voice, arousal);
         Ok(Understood { understanding, encoding })
     }
 
     /// As [`Self::understand`], from an encoding that was made already: no model runs.
-    pub fn understand_encoded(&self, utterance: &Utterance, encoding: &Encoding) -> Understood {
-        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, encoding, None, None);
-        Understood { understanding, encoding: encoding.clone() }
-    }
-
-    /// Puts the intents of an utterance read behind the customer's turn before it in place of those of the utterance alone,
-    /// where these say nothing: out of scope, or unsure and less sure than together.
-    pub fn read_behind(&self, understanding: &mut Understanding, together: &Encoding) {
-        let both = self.reader.read("", together);
-        let best = |intents: &[crate::conversation::IntentScore]| intents.first().and_then(|i| i.confidence).unwrap_or(0.0);
-        let unsure = understanding.out_of_scope.flag || best(&understanding.intents) < UNSURE;
-        if unsure && !both.out_of_scope.flag {
-            understanding.intents = both.intents;
-            understanding.ambiguous = both.ambiguous;
-            understanding.out_of_scope = both.out_of_scope;
+    pub fn understand_encoded(&self, utterance: &Utterance, encoding: &Encoding, thread: &mut Thread) -> Understood {
+        let mut encoding = encoding.clone();
+        if matches!(utterance.role, Role::Customer | Role::Unknown) {
+            self.reader.in_thread(thread, &utterance.text, &mut encoding);
         }
+        let understanding = self.read(&utterance.utterance_id, utterance.role, &utterance.text, &encoding, None, None);
+        Understood { understanding, encoding }
     }
 
     /// Reads an encoding: the part of understanding that runs no model.
@@ -136,7 +122,7 @@ impl Stages {
             intents: if customer { nlu.intents } else { Vec::new() },
             ambiguous: customer && nlu.ambiguous,
             out_of_scope: if customer { nlu.out_of_scope } else { Default::default() },
-            entities: nlu.entities,
+            entities: super::entities::with_personal(text, nlu.entities),
             emotion,
             acts: nlu.acts,
             conduct: nlu.conduct,

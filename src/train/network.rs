@@ -65,7 +65,8 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Reads `config.json` and `model.safetensors` of a model folder; heads and int8 tables are left out.
+    /// Reads `config.json` and `model.safetensors` of a model folder; heads and the n-gram table are left out. What is stored in
+    /// int8 with scales learns in floating point.
     pub(super) fn load(folder: &Path) -> Result<Self, TrainError> {
         let config = ModelConfig::load(&folder.join("config.json"))?;
         let path = folder.join("model.safetensors");
@@ -81,7 +82,7 @@ impl Network {
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
         let mut vars = HashMap::new();
         for (name, view) in tensors.iter() {
-            if name.starts_with("heads.") {
+            if name.starts_with("heads.") || name.starts_with("ngrams.") {
                 continue;
             }
             let data = view.data();
@@ -89,6 +90,10 @@ impl Network {
                 Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
                 Dtype::F16 => data.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
                 Dtype::BF16 => data.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+                Dtype::I8 => match scaled(&tensors, name, view.shape(), data) {
+                    Some(values) => values,
+                    None => return Err(refuse(format!("`{name}` is int8 without fitting scales"))),
+                },
                 _ => continue,
             };
             vars.insert(name.to_owned(), Var::from_vec(values, view.shape(), &Device::Cpu)?);
@@ -197,4 +202,23 @@ impl Network {
         let values = |var: &Var| var.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
         self.used().into_iter().map(|(name, var)| Ok((name.clone(), values(var)?))).collect()
     }
+}
+
+/// Int8 numbers times `<name>_scale`: one scale per row, or one per column where there are as many.
+fn scaled(tensors: &SafeTensors<'_>, name: &str, shape: &[usize], bytes: &[u8]) -> Option<Vec<f32>> {
+    let view = tensors.tensor(&format!("{name}_scale")).ok()?;
+    let data = view.data();
+    let scales: Vec<f32> = match view.dtype() {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F16 => data.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        _ => return None,
+    };
+    let rows = *shape.first()?;
+    let columns = bytes.len().checked_div(rows)?;
+    let by_row = scales.len() == rows;
+    if !by_row && scales.len() != columns {
+        return None;
+    }
+    let scale = |place: usize| scales[if by_row { place / columns } else { place % columns }];
+    Some(bytes.iter().enumerate().map(|(place, b)| f32::from(b.cast_signed()) * scale(place)).collect())
 }

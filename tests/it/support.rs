@@ -36,8 +36,14 @@ pub struct Service {
 
 impl Service {
     pub async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A service with other settings than the usual ones.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let store = tempfile::tempdir().unwrap();
-        let settings = settings(&store);
+        let mut settings = settings(&store);
+        change(&mut settings);
         let app = App::start(&home(), &settings).await.unwrap();
         let base = format!("http://{}", app.address().unwrap());
         let token = app.first_token.as_ref().unwrap().secret.clone();

@@ -34,7 +34,7 @@ async fn rasa_parses_with_ranking_entities_and_its_own_errors() {
         }
     }
     let (_, phone) = service.post("/model/parse", json!({"text": "😀我的手机号是13812345678"})).await;
-    let entity = phone["entities"].as_array().unwrap().iter().find(|e| e["entity"] == "phone").unwrap();
+    let entity = phone["entities"].as_array().unwrap().iter().find(|e| e["entity"] == "mobile").unwrap();
     assert_eq!((entity["start"].as_u64(), entity["value"].as_str()), (Some(7), Some("13812345678")));
     let (_, nonsense) = service.post("/compat/rasa/model/parse", json!({"text": "量子纠缠的薛定谔方程怎么推导"})).await;
     assert!(nonsense["intent_ranking"].as_array().unwrap().len() > 1, "{nonsense}");
@@ -182,9 +182,9 @@ async fn a_short_answer_is_read_with_the_customers_turn_before_it() {
         assert_eq!(status, 200, "{read}");
         let (_, alone) = service.post("/api/v1/understand", json!({"text": answer})).await;
         let sure = alone["intents"][0]["confidence"].as_f64().unwrap() >= 0.6 && alone["out_of_scope"]["flag"] == false;
-        let same = read[2]["intents"] == alone["intents"];
-        assert!(!sure || same, "what is clear alone stays as it is: {answer}");
-        changed += usize::from(!same);
+        let best = |answer: &Value| answer["intents"][0]["name"].clone();
+        assert!(!sure || best(&read[2]) == best(&alone), "what is clear alone stays as it is: {answer}");
+        changed += usize::from(read[2]["intents"] != alone["intents"]);
         assert!(read[1]["intents"].as_array().unwrap().is_empty(), "intents are the customer's");
     }
     assert!(changed > 0, "no short answer was read with the turn before it");

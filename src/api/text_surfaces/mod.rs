@@ -10,6 +10,7 @@
 //! vendors do; a known option that cannot be honoured is refused if ignoring it would change the meaning.
 
 pub(super) mod embeddings;
+mod ranking;
 pub(super) mod rasa;
 pub(super) mod tei;
 mod vectors;

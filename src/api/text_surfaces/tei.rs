@@ -10,7 +10,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::vectors::{cosine, cut};
+use super::ranking::make_ranking;
+use super::vectors::cut;
 use super::{IN_FLIGHT_MAX, count_unknown, encode, object_of};
 use crate::api::{ApiContext, Problem};
 use crate::inference::{Encoding, HeadKind};
@@ -32,16 +33,16 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn validation(message: impl Into<String>) -> Self {
+    pub(super) fn validation(message: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "Validation", message: message.into(), retry_after_s: None }
     }
 
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         let message = "`inputs` cannot be empty".to_owned();
         Self { status: StatusCode::BAD_REQUEST, kind: "Empty", message, retry_after_s: None }
     }
 
-    fn backend(message: impl Into<String>) -> Self {
+    pub(super) fn backend(message: impl Into<String>) -> Self {
         Self { status: StatusCode::FAILED_DEPENDENCY, kind: "Backend", message: message.into(), retry_after_s: None }
     }
 }
@@ -78,10 +79,10 @@ pub(super) fn refuse_problem(problem: &Problem) -> Response {
 }
 
 /// What an answer says about its making.
-struct Made {
-    body: Value,
-    tokens: usize,
-    inference_ms: f64,
+pub(super) struct Made {
+    pub body: Value,
+    pub tokens: usize,
+    pub inference_ms: f64,
 }
 
 fn respond(context: &ApiContext, started: Instant, head: Option<&str>, made: Result<Made, Refusal>) -> Response {
@@ -227,7 +228,7 @@ fn info(context: &ApiContext, head: Option<&str>) -> Response {
         "model_dtype": "float32",
         "model_type": model_type,
         "head": spec.map(|s| s.name.clone()),
-        "rerank": stages.knowledge.reranker().map_or_else(|| "cosine".to_owned(), |model| model.version().to_string()),
+        "rerank": stages.reranker.as_ref().map_or("cosine", |r| &**r.version()),
         "dimensions": model.embedding_size(),
         "max_concurrent_requests": IN_FLIGHT_MAX,
         "max_input_length": model.max_tokens(),
@@ -241,7 +242,7 @@ fn info(context: &ApiContext, head: Option<&str>) -> Response {
     .into_response()
 }
 
-fn flag(object: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Refusal> {
+pub(super) fn flag(object: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Refusal> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(default),
         Some(Value::Bool(value)) => Ok(*value),
@@ -249,7 +250,7 @@ fn flag(object: &Map<String, Value>, name: &str, default: bool) -> Result<bool, 
     }
 }
 
-fn texts_of(value: Option<&Value>, name: &str) -> Result<Vec<String>, Refusal> {
+pub(super) fn texts_of(value: Option<&Value>, name: &str) -> Result<Vec<String>, Refusal> {
     let one = |value: &Value| match value {
         Value::String(text) if text.is_empty() => Err(Refusal::empty()),
         Value::String(text) => Ok(text.clone()),
@@ -271,7 +272,7 @@ fn texts_of(value: Option<&Value>, name: &str) -> Result<Vec<String>, Refusal> {
 }
 
 /// Encodes texts; one that is too long is refused unless it may be cut.
-async fn encode_texts(
+pub(super) async fn encode_texts(
     context: &ApiContext,
     texts: Vec<String>,
     object: &Map<String, Value>,
@@ -342,67 +343,6 @@ async fn make_rows(context: &ApiContext, body: Body) -> Result<Made, Refusal> {
     let (encodings, tokens, inference_ms) = encode_texts(context, texts, &object).await?;
     let rows: Vec<Vec<f32>> = encodings.iter().map(|e| cut(&e.embedding, dimensions, normalise)).collect();
     Ok(Made { body: json!(rows), tokens, inference_ms })
-}
-
-async fn make_ranking(context: &ApiContext, body: Body) -> Result<Made, Refusal> {
-    let object = object_of(body).map_err(|problem| Refusal::from(&problem))?;
-    const KNOWN: [&str; 6] = ["query", "texts", "raw_scores", "return_text", "truncate", "truncation_direction"];
-    count_unknown("tei", &object, &KNOWN);
-    let query = match object.get("query") {
-        Some(Value::String(query)) if !query.is_empty() => query.clone(),
-        Some(Value::String(_)) => return Err(Refusal::empty()),
-        _ => return Err(Refusal::validation("missing field `query`")),
-    };
-    let texts = texts_of(object.get("texts"), "texts")?;
-    let (raw, return_text) = (flag(&object, "raw_scores", false)?, flag(&object, "return_text", false)?);
-    let all: Vec<String> = std::iter::once(query.clone()).chain(texts.iter().cloned()).collect();
-    // also with a cross-encoder: it checks lengths and counts tokens
-    let (encodings, tokens, mut inference_ms) = encode_texts(context, all, &object).await?;
-    let Some((asked, passages)) = encodings.split_first() else { return Err(Refusal::empty()) };
-    let mut ranking: Vec<(usize, f32, f32)> = match context.hub.stages().knowledge.reranker() {
-        Some(reranker) => {
-            let started = Instant::now();
-            let scored = read_together(reranker, query, texts.clone()).await?;
-            inference_ms += started.elapsed().as_secs_f64() * 1e3;
-            // the margin before the logistic is the raw score
-            let margin = |score: f32| (score.max(f32::MIN_POSITIVE) / (1.0 - score).max(f32::MIN_POSITIVE)).ln();
-            scored.into_iter().enumerate().map(|(index, score)| (index, score, margin(score))).collect()
-        }
-        None => {
-            let cosines = passages.iter().map(|passage| cosine(&asked.embedding, &passage.embedding)).enumerate();
-            cosines.map(|(index, cosine)| (index, f32::midpoint(1.0, cosine), cosine)).collect()
-        }
-    };
-    ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let rows: Vec<Value> = ranking
-        .into_iter()
-        .map(|(index, score, before)| {
-            let score = if raw { before } else { score };
-            if return_text {
-                json!({"index": index, "score": score, "text": texts[index]})
-            } else {
-                json!({"index": index, "score": score})
-            }
-        })
-        .collect();
-    Ok(Made { body: Value::Array(rows), tokens, inference_ms })
-}
-
-/// The scores of the configured cross-encoder, off the runtime's threads.
-async fn read_together(
-    reranker: std::sync::Arc<crate::inference::CrossEncoder>,
-    query: String,
-    texts: Vec<String>,
-) -> Result<Vec<f32>, Refusal> {
-    let score = move || {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        reranker.score(&query, &texts)
-    };
-    match tokio::task::spawn_blocking(score).await {
-        Ok(Ok(scores)) => Ok(scores),
-        Ok(Err(error)) => Err(Refusal::backend(error.to_string())),
-        Err(_) => Err(Refusal::backend("the re-ranking model stopped")),
-    }
 }
 
 async fn predict_head(context: &ApiContext, head: &str, body: Body) -> Response {

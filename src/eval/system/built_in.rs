@@ -19,6 +19,7 @@ use crate::eval::task::Task;
 use crate::eval::{EvalError, Result};
 use crate::inference::Encoding;
 use crate::knowledge::{Document, DocumentContent, DocumentKind, Filters, SearchMode, SearchRequest, document_id_of, import_dir};
+use crate::nlu::Thread;
 use crate::pipeline::{Stages, annotate, scorecard};
 use crate::privacy::{Finding, Watcher, find};
 use crate::quality::RuleState;
@@ -79,11 +80,27 @@ impl BuiltIn {
     }
 
     fn understand(&self, task: &Task, examples: &[Example], progress: Progress<'_>) -> Result<Vec<Prediction>> {
-        let encodings = self.encode(task, examples, progress)?;
+        let mut encodings = self.encode(task, examples, progress)?;
+        if task.dataset.adapter == "conversations" {
+            self.in_threads(examples, &mut encodings);
+        }
         let answer = |(example, encoding): (&Example, &Encoding)| {
             from_understanding(&task.stage, example, &self.read(&example.shown(), encoding))
         };
         Ok(examples.iter().zip(&encodings).map(answer).collect())
+    }
+
+    /// Reads the intents of whole conversations as the live flow does: in the light of the customer's turns before.
+    fn in_threads(&self, examples: &[Example], encodings: &mut [Encoding]) {
+        let (mut thread, mut of) = (Thread::default(), "");
+        for (example, encoding) in examples.iter().zip(encodings) {
+            if example.situation != of {
+                (thread, of) = (Thread::default(), example.situation.as_str());
+            }
+            if matches!(example.role, Role::Customer | Role::Unknown) {
+                self.stages.reader.in_thread(&mut thread, &example.shown(), encoding);
+            }
+        }
     }
 
     fn normalise(&self, examples: &[Example], progress: Progress<'_>) -> Vec<Prediction> {

@@ -1,6 +1,6 @@
 //! Kernels against plain formulas, the shipped model against PyTorch, stock checkpoints against candle, bad input.
 
-mod cross;
+mod classifiers;
 mod folder;
 mod kernels;
 mod model;

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::cosine;
 use crate::inference::{EncoderModel, Encoding, Scratch};
 
-pub(super) const WORDS: [&str; 10] = ["refund", "parcel", "where", "is", "my", "退", "款", "card", "lost", "please"];
-const TEXTS: [&str; 3] = ["where is my parcel", "退 款 please", "card lost my card is lost where is my card please"];
+const WORDS: [&str; 10] = ["refund", "parcel", "where", "is", "my", "退", "款", "card", "lost", "please"];
+pub(super) const TEXTS: [&str; 3] = ["where is my parcel", "退 款 please", "card lost my card is lost where is my card please"];
 
 /// A tokenizer of whole words with opening and closing tokens; `ids` are those of opening, padding, closing, unknown.
 pub(super) fn tokenizer(path: &Path, ids: [(&str, u32); 4]) {
@@ -35,7 +35,7 @@ pub(super) fn tokenizer(path: &Path, ids: [(&str, u32); 4]) {
 }
 
 /// Token ids of a text as the tokenizer above gives them.
-fn ids(text: &str, opening: u32, closing: u32) -> Vec<u32> {
+pub(super) fn ids(text: &str, opening: u32, closing: u32) -> Vec<u32> {
     let words = text.split(' ').map(|w| WORDS.iter().position(|x| *x == w).expect("a known word") as u32 + 4);
     std::iter::once(opening).chain(words).chain(std::iter::once(closing)).collect()
 }
