@@ -125,8 +125,8 @@ mod tests {
         let found: Vec<_> = found.iter().map(|e| (e.kind, e.text.as_str(), e.value.as_str(), e.start)).collect();
         let expected = [
             ("product", "Bluetooth Speakers", "bluetooth speaker", 4),
-            ("product", "电动滑板车", "电动滑板车", 45),
-            ("plan", "畅享59套餐", "畅享59套餐", 51),
+            ("product", "电动滑板车", "电动滑板车", 47),
+            ("plan", "畅享59套餐", "畅享59套餐", 53),
         ];
         assert_eq!(found, expected);
         assert!(shipped().find("keyboardist, a laptops'").iter().all(|e| e.text == "laptops"));
