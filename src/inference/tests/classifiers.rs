@@ -100,7 +100,7 @@ fn same_labels(dir: &Path, opening: u32, reference: &dyn Fn(&[u32], &[u32]) -> V
         let output = encoding.head(CLASSIFIER).expect("a head");
         assert_eq!(output.labels().as_ref(), LABELS.map(str::to_owned).as_slice());
         for (found, expected) in output.probabilities.iter().zip(&expected) {
-            assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+            assert!((found - expected).abs() < 1e-3, "{found} is not {expected}");
         }
         tops.push(output.probabilities[0]);
     }
