@@ -143,8 +143,14 @@ async fn a_checkpoint_that_cannot_do_what_it_is_named_for_refuses_the_start_by_n
             }),
             "no label `x`",
         ),
-        (Box::new(move |s: &mut Settings| drop(s.heads.insert("emotion".into(), head(&shipped, &[])))), "no checkpoint with labels"),
-        (Box::new(|s: &mut Settings| drop(s.heads.insert("emotion".into(), head(Path::new("no-such-model"), &[])))), "heads.emotion"),
+        (
+            Box::new(move |s: &mut Settings| drop(s.heads.insert("emotion".into(), head(&shipped, &[])))),
+            "no checkpoint with labels",
+        ),
+        (
+            Box::new(|s: &mut Settings| drop(s.heads.insert("emotion".into(), head(Path::new("no-such-model"), &[])))),
+            "heads.emotion",
+        ),
     ];
     for (change, expected) in cases {
         let store = tempfile::tempdir().unwrap();
