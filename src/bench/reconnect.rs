@@ -23,8 +23,8 @@ use crate::cli::Session;
 
 /// Audio connections of a call that are cut, and as many event connections.
 const CUTS: usize = 25;
-/// A call whose connections do nothing for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A call that takes so long has failed.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Connections of a call that the server may close by itself before the call counts as failed.
 const MOST_TURNED_AWAY: usize = 100;
