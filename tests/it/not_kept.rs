@@ -88,7 +88,11 @@ async fn played(audio: &(u32, Vec<Vec<f32>>), refuse: usize) -> (Vec<(u16, i64, 
         }
     });
     let sink = Failing { inner, finals: AtomicUsize::new(0), refuse };
-    let config = HubConfig { max_calls: 1, resume_grace: Duration::from_secs(20), vad: zhiyin::vad::VadConfig::default() };
+    let config = HubConfig {
+        admission: zhiyin::pipeline::Admission::up_to(1),
+        resume_grace: Duration::from_secs(20),
+        vad: zhiyin::vad::VadConfig::default(),
+    };
     let hub = Hub::new(stages, Arc::new(sink), config);
     let call = Call::open(NewCall { languages: vec!["zh-CN".into()], ..NewCall::default() }, CallId::new(), &now_rfc3339());
     let call_id = hub.open(call).await.unwrap().call_id;
