@@ -10,6 +10,7 @@ use super::dates::{self, Side};
 use super::flow::{Slot, SlotKind, SlotOption};
 use super::message::Message;
 use crate::nlu::find_entities;
+use crate::privacy::{bank_card, id_card};
 use crate::text::{fold, is_han};
 
 fn regex(source: &str) -> Option<Regex> {
@@ -93,7 +94,9 @@ fn order_no(text: &str, asked: bool) -> Option<String> {
             let whole = !touches(source[..hit.start()].chars().next_back()) && !touches(source[hit.end()..].chars().next());
             let value = hit.as_str().replace('-', "").to_ascii_uppercase();
             let mobile = MOBILE.as_ref().is_some_and(|m| m.is_match(&value));
-            (whole && (asked || !mobile)).then_some(value)
+            // A slot is kept as it stands, so a number that is a bank or identity card is no order.
+            let private = value.bytes().all(|b| b.is_ascii_digit()) && (bank_card(&value) || id_card(&value));
+            (whole && !private && (asked || !mobile)).then_some(value)
         })
     };
     found(&folded).or_else(|| if asked { found(&folded.replace([' ', '-'], "")) } else { None })

@@ -93,7 +93,7 @@ async fn checkpoints_named_in_the_configuration_answer_tasks_and_rank() {
     assert!(["satisfied", "angry"].contains(&read["emotion"]["label"].as_str().unwrap()), "{read}");
     assert!(read["intents"].as_array().unwrap().len() > 1 && read["models"].to_string().contains("emotions@"), "{read}");
 
-    let (status, labels) = service.post("/models/team/predict", json!({"inputs": "where is my parcel"})).await;
+    let (status, labels) = service.post("/compat/tei/team/predict", json!({"inputs": "where is my parcel"})).await;
     assert_eq!(status, 200, "{labels}");
     let sum: f64 = labels.as_array().unwrap().iter().map(|l| l["score"].as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-4 && labels.as_array().unwrap().len() == 3, "{labels}");

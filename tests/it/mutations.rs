@@ -198,6 +198,7 @@ fn stories_pipelines_and_evaluation_tasks() {
 fn flows_and_word_lists_of_the_chat() {
     let folder = tempfile::tempdir().expect("a folder");
     copy(&home().join("pipelines/chat"), &folder.path().join("chat"));
+    std::fs::copy(home().join("pipelines/chat.toml"), folder.path().join("chat.toml")).unwrap();
     let intents: Vec<String> =
         Taxonomy::load(&home().join("pipelines/taxonomy")).unwrap().entries().iter().map(|i| i.id.clone()).collect();
     let whole = zhiyin::chat::FlowBook::load(folder.path(), &intents);
@@ -354,7 +355,7 @@ async fn requests_of_every_text_surface_and_frames_of_the_audio_socket() {
         ("/rerank", json!({"query": "退款", "texts": ["a", "b"], "raw_scores": false, "return_text": true})),
         ("/predict", json!({"inputs": [["a"], ["b", "c"]], "raw_scores": true})),
         ("/v1/embeddings", json!({"input": ["a", "b"], "model": "x", "encoding_format": "base64", "dimensions": 8})),
-        ("/api/v1/quality/check", json!({"rules": [{"id": "x", "name": "x"}]})),
+        ("/api/v1/quality/rules/check", json!({"rules": [{"id": "x", "name": "x"}]})),
         ("/api/v1/knowledge/search", json!({"query": "退款", "top_k": 3, "mode": "hybrid"})),
         ("/v1/chat/completions", json!({"model": "zhiyin", "messages": [{"role": "user", "content": "hi"}], "stream": true})),
     ];

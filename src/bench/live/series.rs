@@ -145,7 +145,7 @@ mod tests {
         let series = [row(1, 0), row(8, 0), row(16, 3)];
         let text = table(&series, Some(6.0));
         assert!(text.contains("nothing lost: **8**") && text.contains("busy with other work"), "{text}");
-        assert_eq!(text.lines().filter(|l| l.starts_with("| ")).count(), 4);
+        assert_eq!(text.lines().filter(|l| l.starts_with("| ")).count(), 5);
         assert!(table(&series, Some(0.1)).contains("quiet (load average 0.10"));
     }
 

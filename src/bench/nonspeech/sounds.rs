@@ -213,7 +213,8 @@ fn cough(seconds: f32, seed: u64) -> Vec<f32> {
 /// Short decaying bursts of `hz` at random times.
 fn bursts(seconds: f32, seed: u64, (hz, decay_s, per_s): (f32, f32, f64)) -> Vec<f32> {
     let mut random = random(seed);
-    let mut since = f32::MAX;
+    // Long silent at first; not infinite, whose sine is no number.
+    let mut since = 10.0_f32;
     let (mut pitch, mut loud) = (hz, 0.3);
     let sound = samples(seconds, |_| {
         if random.random_bool(per_s / f64::from(RATE_HZ)) {

@@ -55,7 +55,7 @@ fn there_are_enough_articles_and_each_is_whole() {
     for document in &documents {
         let content = &document.content;
         assert!(
-            (4..=8).contains(&content.questions.len()) && content.category.is_some() && content.body.contains("## "),
+            (4..=16).contains(&content.questions.len()) && content.category.is_some() && content.body.contains("## "),
             "{}",
             content.title
         );

@@ -14,7 +14,7 @@ const VOCABULARY: [&str; 12] = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "退", "款"
 /// A BERT for sequence classification with one layer and one label.
 fn checkpoint(dir: &Path) {
     let config = json!({
-        "model_type": "bert", "vocab_size": VOCABULARY.len(), "hidden_size": HIDDEN, "num_hidden_layers": 1,
+        "model_type": "bert", "architectures": ["BertForSequenceClassification"], "vocab_size": VOCABULARY.len(), "hidden_size": HIDDEN, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 64, "type_vocab_size": 2,
     });
     std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
