@@ -24,13 +24,14 @@ fn the_agents_mood_is_not_the_customers_risk() {
 #[test]
 fn a_streak_counts_clearly_negative_utterances_of_the_customer_and_ends_with_another() {
     let mut course = Course::default();
-    let streaks: Vec<u32> = [(Role::Customer, -3.0), (Role::Agent, -4.0), (Role::Customer, -2.0), (Role::Customer, -1.9), (Role::Customer, -5.0)]
-        .into_iter()
-        .map(|(role, valence)| {
-            course.observe(role, valence, &[]);
-            course.negative_streak()
-        })
-        .collect();
+    let streaks: Vec<u32> =
+        [(Role::Customer, -3.0), (Role::Agent, -4.0), (Role::Customer, -2.0), (Role::Customer, -1.9), (Role::Customer, -5.0)]
+            .into_iter()
+            .map(|(role, valence)| {
+                course.observe(role, valence, &[]);
+                course.negative_streak()
+            })
+            .collect();
     assert_eq!(streaks, [1, 1, 2, 0, 1]);
 }
 
