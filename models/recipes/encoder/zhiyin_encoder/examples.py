@@ -57,6 +57,13 @@ def from_own(row: dict) -> Example:
     )
 
 
+def held_out(public: Path) -> set[str]:
+    """Canonical texts that no training may see: own test rows and conversations, and the public test sets."""
+    readers = (corpora.clinc150, corpora.banking77, corpora.goemotions, corpora.multidogo)
+    texts = own.held_out_texts() + [row.text for read in readers for row in read(public, "test")]
+    return {corpora.canonical(text) for text in texts}
+
+
 def own_examples(split: str) -> list[Example]:
     """Own rows of a split, both languages; conversations join the training split."""
     rows = [r for language in own.LANGUAGES for r in own.rows(language, split)]

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from . import corpora, labels, own
+from . import corpora, labels
 from .bag import ORDER, Bag, section
 from .examples import (
-    TRAIN_TOKENS, Auxiliary, Batch, Example, article_examples, collate, description_examples, own_examples, public_examples, punctuation_examples,
+    TRAIN_TOKENS, Auxiliary, Batch, Example, article_examples, collate, description_examples, held_out, own_examples, public_examples, punctuation_examples,
 )
 from .model import Encoder
 from .predict import predict, quick_scores
@@ -198,15 +198,14 @@ def main() -> None:
     budget, shape = BUDGETS[options.size], Shape()
     device = seeded(options.seed, options.threads)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
-    held_out = {corpora.canonical(t) for t in own.held_out_texts()}
-    held_out |= {corpora.canonical(r.text) for read in (corpora.clinc150, corpora.banking77, corpora.goemotions, corpora.multidogo) for r in read(options.public, "test")}
-    train = [e for e in own_examples("train") if corpora.canonical(e.text) not in held_out] + description_examples()
+    unseen = held_out(options.public)
+    train = [e for e in own_examples("train") if corpora.canonical(e.text) not in unseen] + description_examples()
     dev = own_examples("dev")
-    public, auxiliary = public_examples(options.public, held_out)
+    public, auxiliary = public_examples(options.public, unseen)
     marked = [e.text for e in train] + [r.text for r in corpora.cped(options.public)] + corpora.crosswoz(options.public)
     marked += corpora.shuffled(corpora.laws(options.public), options.seed)[:8000] + [r.text for r in corpora.goemotions(options.public)][:15000]
     # Own sentences are repeated until they are half of what the punctuation head sees.
-    punctuation = punctuation_examples([t for t in marked if corpora.canonical(t) not in held_out])
+    punctuation = punctuation_examples([t for t in marked if corpora.canonical(t) not in unseen])
     own_marked = punctuation_examples([e.text for e in train])
     punctuation += own_marked * max(1, len(punctuation) // max(1, 2 * len(own_marked)))
     print({"train": len(train), "dev": len(dev), "punctuation": len(punctuation)} | {k: len(v) for k, v in public.items()}, flush=True)

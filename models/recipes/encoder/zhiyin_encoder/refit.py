@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 
-from . import corpora, labels, own
+from . import corpora, labels
 from .bag import Bag, section
-from .examples import Example, collate, description_examples, own_examples, public_examples, punctuation_examples
+from .examples import TRAIN_TOKENS, Example, collate, description_examples, held_out, own_examples, public_examples, punctuation_examples
 from .finetune import TRUST, add_margins
 from .model import Encoder
 from .predict import language_of
@@ -33,7 +33,6 @@ SMOOTHING = 0.05
 PUBLIC_ROWS = {"goemotions": 9000, "cped": 9000, "tydip": 3000}
 # Sentences that the punctuation head learns from, beside the own ones.
 PUBLIC_SENTENCES = 9000
-TRAIN_TOKENS = 64
 
 
 @torch.no_grad()
@@ -162,11 +161,10 @@ def main() -> None:
     shape = Shape()
     seeded(options.seed, options.threads)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
-    held_out = {corpora.canonical(t) for t in own.held_out_texts()}
-    held_out |= {corpora.canonical(r.text) for read in (corpora.clinc150, corpora.banking77, corpora.goemotions, corpora.multidogo) for r in read(options.public, "test")}
-    own_train = [e for e in own_examples("train") if corpora.canonical(e.text) not in held_out] + description_examples()
+    unseen = held_out(options.public)
+    own_train = [e for e in own_examples("train") if corpora.canonical(e.text) not in unseen] + description_examples()
     dev = own_examples("dev")
-    public, _ = public_examples(options.public, held_out)
+    public, _ = public_examples(options.public, unseen)
     drawn = random.Random(options.seed)
     train = own_train + [e for name, count in PUBLIC_ROWS.items() for e in drawn.sample(public[name], min(count, len(public[name])))]
     stored = torch.load(options.work / "tuned.pt", weights_only=True)
@@ -186,7 +184,7 @@ def main() -> None:
     chinese = [r.text for r in corpora.cped(options.public)] + corpora.crosswoz(options.public)
     english = [r.text for r in corpora.goemotions(options.public)]
     marked = [e.text for e in own_train] + drawn.sample(chinese, PUBLIC_SENTENCES) + drawn.sample(english, PUBLIC_SENTENCES)
-    sentences = punctuation_examples([t for t in marked if corpora.canonical(t) not in held_out])
+    sentences = punctuation_examples([t for t in marked if corpora.canonical(t) not in unseen])
     _, with_marks = encoded(model, sentences, tokenizer, True)
     _, dev_marks = encoded(model, punctuation_examples([e.text for e in dev]), tokenizer, True)
     entities = [p for e, p in zip(train, parts) if e.entities is not None]
