@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh             what `make build`, `make demo` and `make test` need
 #   scripts/setup.sh --e2e       also what the browser test needs: Chromium, Node.js, npm
-#   scripts/setup.sh --clients   also what the tests with Python clients need: python3 with venv
+#   scripts/setup.sh --clients   also what the tests with Python clients and the training rows of datasets/ need: python3 with venv
 #
 # Who needs what: cmake, g++ and make build whisper.cpp, Opus and the TLS library; clang and libclang let bindgen read
 # the headers of whisper.cpp; pkg-config looks for installed C libraries; curl is for the examples of the README.
@@ -69,6 +69,16 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null
   fi
 fi
+
+# The training rows of the project's data are written in datasets/service-*/src and compiled here, where Python is.
+folder=$(cd "$(dirname "$0")/.." && pwd)
+for language in zh en; do
+  compiled="$folder/datasets/service-$language/train.jsonl"
+  if has python3 && { [ ! -e "$compiled" ] || [ -n "$(find "$folder/datasets" -newer "$compiled" \( -name '*.txt' -o -name '*.py' \) -print -quit)" ]; }; then
+    python3 "$folder/datasets/build.py" >/dev/null
+    break
+  fi
+done
 
 if ! has cargo; then
   echo "setup: there is no cargo here. Install Rust 1.95 or newer from https://rustup.rs and open a new shell" >&2

@@ -237,20 +237,20 @@ async fn run(
             notice = inbox.recv() => {
                 let Some(notice) = notice else { return (1000, "completed") };
                 let (frame, closing) = wire(notice);
-                if let Some(frame) = frame {
-                    if send(socket, &frame).await.is_err() {
-                        return (1000, "gone");
-                    }
+                if let Some(frame) = frame
+                    && send(socket, &frame).await.is_err()
+                {
+                    return (1000, "gone");
                 }
                 if let Some(closing) = closing {
                     return closing;
                 }
             }
             item = next_event(&mut events) => {
-                if let Some(text) = item {
-                    if socket.send(Message::Text(text.into())).await.is_err() {
-                        return (1000, "gone");
-                    }
+                if let Some(text) = item
+                    && socket.send(Message::Text(text.into())).await.is_err()
+                {
+                    return (1000, "gone");
                 }
             }
         }

@@ -39,15 +39,15 @@ pub(super) async fn create(
         return Err(Problem::new("draining", "try another node"));
     }
     check(&request)?;
-    if let Some(external_id) = &request.external_id {
-        if let Some(existing) = context.store().call_by_external_id(external_id).await? {
-            if conflict.on_conflict.as_deref() == Some("return") {
-                return Ok(Json(existing).into_response());
-            }
-            let mut problem = Problem::new("call_exists", "a call with this external_id exists");
-            problem.existing_id = Some(existing.call_id.to_string());
-            return Err(problem);
+    if let Some(external_id) = &request.external_id
+        && let Some(existing) = context.store().call_by_external_id(external_id).await?
+    {
+        if conflict.on_conflict.as_deref() == Some("return") {
+            return Ok(Json(existing).into_response());
         }
+        let mut problem = Problem::new("call_exists", "a call with this external_id exists");
+        problem.existing_id = Some(existing.call_id.to_string());
+        return Err(problem);
     }
     let call = Call::open(request, CallId::new(), &now_rfc3339());
     let call = context.hub.open(call).await?;
@@ -278,10 +278,10 @@ pub(super) async fn message(
     if request.sent_at.as_deref().is_some_and(|t| chrono::DateTime::parse_from_rfc3339(t).is_err()) {
         return Err(Problem::invalid("/sent_at", "not an RFC 3339 time"));
     }
-    if let Some(external_id) = &request.external_id {
-        if let Some(body) = context.store().message(&call_id, external_id).await? {
-            return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response());
-        }
+    if let Some(external_id) = &request.external_id
+        && let Some(body) = context.store().message(&call_id, external_id).await?
+    {
+        return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response());
     }
     let message = NewMessage {
         role: request.role,

@@ -198,7 +198,7 @@ impl JobDesk {
             error: None,
         };
         let mut writes = also;
-        writes.push(Write::Job(JobWrite::Row(row.clone())));
+        writes.push(Write::Job(JobWrite::Row(Box::new(row.clone()))));
         self.inner.store.write(writes).await?;
         let job = Job::of(&row, None);
         self.spawn(row);
@@ -285,7 +285,7 @@ async fn run(inner: &Inner, mut row: JobRow, cancel: &AtomicBool, shown: &watch:
     };
     row.finished_at = Some(now_rfc3339());
     let mut all = writes;
-    all.push(Write::Job(JobWrite::Row(row.clone())));
+    all.push(Write::Job(JobWrite::Row(Box::new(row.clone()))));
     if write(inner, all).await.is_ok() {
         let ended = inner.store.job(&row.job_id).await.ok().flatten().unwrap_or(row);
         shown.send_replace(Job::of(&ended, None));
@@ -302,7 +302,7 @@ async fn drive(
     row.state = "running".into();
     row.started_at.get_or_insert_with(now_rfc3339);
     let keep = |e: StoreError| Stopped::Failed(e.to_string());
-    write(inner, vec![Write::Job(JobWrite::Row(row.clone()))]).await?;
+    write(inner, vec![Write::Job(JobWrite::Row(Box::new(row.clone())))]).await?;
     if row.total.is_none() {
         let keys = kind.plan(row).await.map_err(Stopped::Failed)?;
         row.total = Some(keys.len() as u64);

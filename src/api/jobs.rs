@@ -92,7 +92,7 @@ pub(super) async fn cancel(
     let open = matches!(row.state.as_str(), "queued" | "running");
     if open && !context.jobs.cancel(&job_id) {
         let ended = JobRow { state: "cancelled".into(), finished_at: Some(crate::event::now_rfc3339()), ..row };
-        context.store().write(vec![Write::Job(JobWrite::Row(ended))]).await?;
+        context.store().write(vec![Write::Job(JobWrite::Row(Box::new(ended)))]).await?;
     }
     let job = context.jobs.show(&job_id).await?.ok_or_else(|| Problem::not_found("job"))?;
     Ok((if open { StatusCode::ACCEPTED } else { StatusCode::OK }, Json(job)).into_response())

@@ -140,12 +140,12 @@ async fn changed_scheme(context: &ApiContext, request: &NewQualityJob, spec: &mu
         spec.scheme_version = u64::try_from(version).ok();
         return Ok(());
     }
-    let own = stored.into_iter().filter(|d| d.id == spec.scheme_id);
+    let mut own = stored.into_iter().filter(|d| d.id == spec.scheme_id);
     let document = match request.scheme_version {
-        Some(wanted) => Some(own.into_iter().find(|d| d.version == wanted).ok_or_else(|| {
+        Some(wanted) => Some(own.find(|d| d.version == wanted).ok_or_else(|| {
             Problem::invalid("/scheme_version", format!("scheme {} has no stored version {wanted}", spec.scheme_id))
         })?),
-        None => own.last().filter(|d| matches!(d.state.as_str(), "draft" | "checked")),
+        None => own.next_back().filter(|d| matches!(d.state.as_str(), "draft" | "checked")),
     };
     if let Some(document) = document {
         spec.scheme = serde_json::from_str(&document.body).ok();
@@ -208,7 +208,9 @@ pub(super) async fn publish(
     for (kind, id, version, source) in drafts {
         let version = version.and_then(|v| i64::try_from(v).ok()).unwrap_or(1);
         let stored = context.store().quality_documents(kind, Some(id)).await?;
-        if stored.iter().any(|d| d.version >= version && (d.state == "published" || d.body != source.to_string())) {
+        // As text: a JSON value equals a stored body only if it is a string itself.
+        let body = source.to_string();
+        if stored.iter().any(|d| d.version >= version && (d.state == "published" || d.body != body)) {
             return Err(Problem::new("version_conflict", format!("{kind} {id} was changed since this back-fill; run it again")));
         }
         documents.push(rule_book::draft(kind, id, version, source, &principal));

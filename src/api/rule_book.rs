@@ -70,7 +70,7 @@ pub(super) fn invalid(problems: Vec<RuleProblem>) -> Problem {
             Some(hint) => format!("{}; {hint}", p.message),
             None => p.message.clone(),
         };
-        problem = problem.item(p.pointer.clone(), &p.code.to_string(), message);
+        problem = problem.item(p.pointer.clone(), p.code, message);
     }
     problem
 }

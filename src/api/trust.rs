@@ -28,10 +28,13 @@ const DRIFT_LIFE: Duration = Duration::from_secs(60);
 /// Days of scorecards that drift looks at: 28 and the two in question.
 const DRIFT_DAYS: i64 = 30;
 
+/// By rule and its version: when its drift was looked at, and whether it drifts.
+type KnownDrift = HashMap<(String, Option<i64>), (Instant, bool)>;
+
 /// What is known of the drift of rules. It can be made again from the store at any time.
 #[derive(Default)]
 pub struct DriftBook {
-    known: Mutex<HashMap<(String, Option<i64>), (Instant, bool)>>,
+    known: Mutex<KnownDrift>,
 }
 
 impl DriftBook {

@@ -67,10 +67,8 @@ pub(super) async fn understand(
         }
         read.push(stages.read(&UtteranceId::new(), *role, text, &encoding, None, None));
     }
-    if one {
-        if let Some(only) = read.pop() {
-            return Ok(Json(only).into_response());
-        }
+    if one && let Some(only) = read.pop() {
+        return Ok(Json(only).into_response());
     }
     Ok(Json(read).into_response())
 }

@@ -50,6 +50,8 @@ pub struct GateConfig {
     pub sure_log_probability: f32,
     /// Lowest share of voiced frames for a text that is less sure, 0 to 1.
     pub min_speech_ratio: f32,
+    /// Lowest share of active frames with a pitch for a text that is less sure, 0 to 1: breath and coughs have none.
+    pub min_voiced_share: f32,
     /// Mean probability of voice from which `min_log_probability` is enough; at 0.5 `sure_log_probability` is asked for, and
     /// in between what lies in between. 0.5 to 1.
     pub clear_speech_probability: f32,
@@ -68,6 +70,7 @@ impl Default for GateConfig {
             min_log_probability: -1.0,
             sure_log_probability: -0.35,
             min_speech_ratio: 0.4,
+            min_voiced_share: 0.05,
             clear_speech_probability: 0.82,
             max_compression: 2.4,
             max_repeats: 4,
@@ -97,6 +100,7 @@ impl EngineConfig {
         let gate = &self.gate;
         rule("gate.max_no_speech", gate.max_no_speech.into(), unit(gate.max_no_speech), "0 to 1")?;
         rule("gate.min_speech_ratio", gate.min_speech_ratio.into(), unit(gate.min_speech_ratio), "0 to 1")?;
+        rule("gate.min_voiced_share", gate.min_voiced_share.into(), unit(gate.min_voiced_share), "0 to 1")?;
         rule("gate.max_repeats", gate.max_repeats as f64, gate.max_repeats >= 1, "1 or more")?;
         rule("gate.max_compression", gate.max_compression.into(), gate.max_compression >= 1.0, "1 or more")
     }

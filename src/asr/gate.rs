@@ -48,10 +48,19 @@ impl Rejection {
     }
 }
 
-/// The first reason to drop a hypothesis, `None` if it may stand.
-pub fn judge(hypothesis: &Hypothesis, evidence: &SpeechEvidence, duration_ms: i64, config: &GateConfig) -> Option<Rejection> {
+/// The first reason to drop a hypothesis, `None` if it may stand. `voiced_share`: of active frames with a pitch, where it was
+/// measured.
+pub fn judge(
+    hypothesis: &Hypothesis,
+    evidence: &SpeechEvidence,
+    voiced_share: Option<f64>,
+    duration_ms: i64,
+    config: &GateConfig,
+) -> Option<Rejection> {
     let sure = hypothesis.log_probability >= config.sure_log_probability;
-    let weak = evidence.speech_ratio < config.min_speech_ratio || hypothesis.log_probability < asked_for(evidence, config);
+    let weak = evidence.speech_ratio < config.min_speech_ratio
+        || voiced_share.is_some_and(|share| share < f64::from(config.min_voiced_share))
+        || hypothesis.log_probability < asked_for(evidence, config);
     let words_per_s = hypothesis.words.len() as f32 * 1_000.0 / duration_ms.max(200) as f32;
     if hypothesis.text.is_empty() {
         Some(Rejection::Empty)

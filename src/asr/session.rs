@@ -329,7 +329,7 @@ impl Session {
         let duration_ms = (n_samples as u64 / SAMPLES_PER_MS) as i64;
         if let Ok(hypothesis) = &reply.outcome {
             let gate = &self.slot.shared.config.gate;
-            let heard = judge(hypothesis, &open.evidence, duration_ms, gate).is_none();
+            let heard = judge(hypothesis, &open.evidence, None, duration_ms, gate).is_none();
             let words = hypothesis.words.iter().map(|word| word.text.clone()).collect();
             if let Some(shown) = heard.then(|| open.agreement.take(words)).flatten() {
                 events.push(AsrEvent::Partial(PartialTranscript {
@@ -374,7 +374,8 @@ impl Session {
                 return AsrEvent::Failed { utterance_id: id, span };
             }
         };
-        if let Some(reason) = judge(&hypothesis, &segment.evidence, span.duration_ms(), &self.slot.shared.config.gate) {
+        let gate = &self.slot.shared.config.gate;
+        if let Some(reason) = judge(&hypothesis, &segment.evidence, voice.voiced_share, span.duration_ms(), gate) {
             tracing::debug!(utterance_id = %id, reason = reason.name(), shown = agreement.was_shown(), "no words");
             return discarded(id, reason);
         }

@@ -154,10 +154,12 @@ fn stable_text_never_changes_in_partials() {
 fn invented_texts_are_dropped_and_sure_ones_stand() {
     let config = GateConfig::default();
     let weak = SpeechEvidence { speech_ratio: 0.1, ..voiced() };
-    let reason = |hypothesis: &Hypothesis, evidence: &SpeechEvidence| judge(hypothesis, evidence, 3_000, &config);
+    let reason = |hypothesis: &Hypothesis, evidence: &SpeechEvidence| judge(hypothesis, evidence, Some(0.5), 3_000, &config);
     assert_eq!(reason(&heard("where is my parcel", -0.1), &voiced()), None);
     assert_eq!(reason(&heard("where is my parcel", -0.1), &weak), None);
     assert_eq!(reason(&heard("where is my parcel", -0.8), &weak), Some(Rejection::WeakEvidence));
+    let breath = |log_probability| judge(&heard("uh", log_probability), &voiced(), Some(0.0), 3_000, &config);
+    assert_eq!((breath(-0.8), breath(-0.1)), (Some(Rejection::WeakEvidence), None));
     assert_eq!(reason(&heard("", 0.0), &voiced()), Some(Rejection::Empty));
     assert_eq!(reason(&heard("thank you", -3.0), &voiced()), Some(Rejection::Unsure));
     let doubted = Hypothesis { no_speech: 0.9, ..heard("thank you", -0.6) };

@@ -129,7 +129,7 @@ fn block_samples(rate_hz: u32) -> usize {
     let unit = (rate_hz / unit) as usize;
     let blocks = ((rate_hz / BLOCKS_PER_S) as usize).div_ceil(unit);
     let block = blocks * unit;
-    if block % 2 == 0 { block } else { block + unit }
+    if block.is_multiple_of(2) { block } else { block + unit }
 }
 
 /// `round(samples * 16 000 / rate)`.

@@ -4,6 +4,7 @@
 
 mod chat;
 mod encoder;
+mod intake;
 mod knowledge;
 mod live;
 mod machine;
@@ -30,6 +31,8 @@ pub enum BenchCommand {
     Overload(overload::OverloadArguments),
     /// Audio and event connections cut at random moments and taken up again: no final lost, none twice.
     Reconnect(reconnect::ReconnectArguments),
+    /// New text conversations at a steady rate through the whole service, over HTTP.
+    Intake(intake::IntakeArguments),
     /// Audio without speech through the listening stage: invented words.
     Nonspeech(nonspeech::NonspeechArguments),
     /// Cold start to ready, and resident memory.
@@ -53,6 +56,7 @@ pub(crate) async fn run(session: Session, command: BenchCommand) -> anyhow::Resu
         BenchCommand::Live(arguments) => live::run(session, arguments).await,
         BenchCommand::Overload(arguments) => overload::run(session, arguments).await,
         BenchCommand::Reconnect(arguments) => reconnect::run(session, arguments).await,
+        BenchCommand::Intake(arguments) => intake::run(session, arguments).await,
         BenchCommand::Nonspeech(arguments) => tokio::task::spawn_blocking(move || nonspeech::run(&session, &arguments)).await?,
         BenchCommand::Start(arguments) => start::run(session, arguments).await,
         BenchCommand::Encoder(arguments) => encoder::run(session, arguments),

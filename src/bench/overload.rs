@@ -85,13 +85,14 @@ pub(super) async fn run(session: Session, arguments: OverloadArguments) -> anyho
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     watcher.abort();
-    let ledger = ledger.lock();
-    let lost = ledger.lost_finals(&expected) as f64;
+    let (lost, seen) = {
+        let ledger = ledger.lock();
+        (ledger.lost_finals(&expected) as f64, ledger.figures())
+    };
     let mut figures = totals.figures(&arguments, offered, slots);
     figures.extend([("lost_finals", lost), ("took_s", begun.elapsed().as_secs_f64()), ("rss_mib", rss_mib(std::process::id()))]);
-    figures.extend(ledger.figures());
+    figures.extend(seen);
     print("overload", &model_ids(&service.context.models), &figures, arguments.json);
-    drop(ledger);
     service.stop().await;
     Ok(ExitCode::SUCCESS)
 }

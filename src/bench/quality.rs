@@ -83,7 +83,7 @@ fn conversation(n: usize) -> Conversation {
 fn annotated(n: usize) -> Conversation {
     let mut made = conversation(n);
     for (k, turn) in made.turns.iter_mut().enumerate() {
-        let name = if (n + k) % 7 == 0 { "angry" } else { "neutral" };
+        let name = if (n + k).is_multiple_of(7) { "angry" } else { "neutral" };
         turn.emotion = Some(EmotionScore { name: name.into(), score: 0.9, valence: Some(0.0) });
         turn.labels = Some(vec![Named { name: "polite".into(), score: 0.8 }]);
         turn.intents = Some(Vec::new());

@@ -217,7 +217,7 @@ async fn send(wire: &Wire, call_id: &str, tape: &Tape, plan: &Plan, tally: &Tall
         add(&tally.asked_again, usize::from((from_ms as i64) < final_ms));
         let rest = tape.bytes.get(from_ms * tape.bytes_per_ms()..).unwrap_or_default();
         // Cuts are spread over what is left; frames have any length up to 100 ms, half samples included.
-        let until = if cuts_left > 0 { random.random_range(0..=(2 * rest.len() / cuts_left).max(1)) } else { usize::MAX };
+        let until = (2 * rest.len()).checked_div(cuts_left).map_or(usize::MAX, |most| random.random_range(0..=most.max(1)));
         let mut sent = 0;
         while sent < rest.len().min(until) {
             let frame = random.random_range(1..=100 * tape.bytes_per_ms()).min(rest.len() - sent);

@@ -91,7 +91,7 @@ fn push(chars: &[char], spans: &mut Vec<(usize, usize)>, from: usize, to: usize)
     let rule = body.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
     let begins_line = start == 0 || chars[..start].iter().rev().take_while(|c| c.is_whitespace()).any(|c| *c == '\n');
     let ends_line = end == chars.len() || chars[end..].iter().take_while(|c| c.is_whitespace()).any(|c| *c == '\n');
-    if !rule && !(begins_line && ends_line && is_heading(&body)) {
+    if !(rule || (begins_line && ends_line && is_heading(&body))) {
         spans.push((start, end));
     }
 }
@@ -209,7 +209,7 @@ fn readable(markup: &str) -> String {
             return cells.join(colon);
         }
         let item = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")).unwrap_or(line);
-        item.replace("**", "").replace('*', "").replace('`', "")
+        item.replace(['*', '`'], "")
     };
     markup.lines().map(line).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n")
 }

@@ -68,7 +68,7 @@ pub(super) fn correction(
                 None
             }
             SlotKind::Choice => read(slot, &rest, Reading { asked: is_named, ..reading })
-                .or_else(|| slot.early.then(|| None).unwrap_or_else(|| read(slot, &rest, reading))),
+                .or_else(|| if slot.early { None } else { read(slot, &rest, reading) }),
             // "the name is wrong, it's John Smith": the new one stands behind the last comma.
             SlotKind::Name => last_part(&rest).and_then(|part| read(slot, &part, reading)).or_else(|| read(slot, &rest, reading)),
             _ => read(slot, &rest, reading),

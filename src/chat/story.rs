@@ -214,11 +214,14 @@ impl StoryFile {
     }
 }
 
+/// Story files by their names, and the mistakes in all of them.
+type Stories = (Vec<(String, StoryFile)>, Vec<Problem>);
+
 /// Reads all story files of a folder with the mistakes in them; a folder that is not there has none.
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub fn load_stories(folder: &Path, book: &FlowBook) -> Result<(Vec<(String, StoryFile)>, Vec<Problem>), super::ChatError> {
+pub fn load_stories(folder: &Path, book: &FlowBook) -> Result<Stories, super::ChatError> {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     if !folder.is_dir() {
         return Ok((files, problems));

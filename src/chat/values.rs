@@ -52,7 +52,7 @@ pub fn read(slot: &Slot, message: &Message, reading: Reading<'_>) -> Option<Stri
     if slot.skip && reading.asked && reading.config.hears(Cue::Skip, &message.plain) {
         return Some("skipped".to_owned());
     }
-    if !reading.asked && !(slot.kind.from_any_message() && slot.early) {
+    if !(reading.asked || (slot.kind.from_any_message() && slot.early)) {
         return None;
     }
     match slot.kind {

@@ -56,10 +56,10 @@ pub(super) async fn run(session: Session, arguments: AssistArguments) -> anyhow:
         }
         if !people {
             println!("{}", serde_json::to_string(event).unwrap_or_default());
-        } else if event.sub == 0 {
-            if let Some(line) = event_line(event) {
-                println!("{line}");
-            }
+        } else if event.sub == 0
+            && let Some(line) = event_line(event)
+        {
+            println!("{line}");
         }
     });
     let config = HubConfig {

@@ -94,10 +94,10 @@ async fn play_one(context: &crate::api::ApiContext, sample: &Sample, speed: f64)
     let printer = tokio::spawn(async move {
         while let Ok(event) = wall.recv().await {
             let event: Arc<Event> = event;
-            if event.sub == 0 {
-                if let Some(line) = event_line(&event) {
-                    println!("{line}");
-                }
+            if event.sub == 0
+                && let Some(line) = event_line(&event)
+            {
+                println!("{line}");
             }
             if event.body.is_last() {
                 break;

@@ -109,7 +109,7 @@ enum Command {
     /// Evaluation: tasks, comparisons, gate, mistakes.
     Eval {
         #[command(subcommand)]
-        command: eval::EvalCommand,
+        command: Box<eval::EvalCommand>,
     },
     /// Measure this machine: live, start, encoder, quality.
     Bench {
@@ -169,7 +169,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Command::Privacy { command } => privacy::run(command),
             Command::Train(arguments) => train::run(session, *arguments).await,
             Command::Soak(arguments) => crate::bench::soak::run(session, arguments).await,
-            Command::Eval { command } => eval::run(session, command).await,
+            Command::Eval { command } => eval::run(session, *command).await,
             Command::Bench { command } => crate::bench::run(session, command).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }

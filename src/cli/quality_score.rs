@@ -302,12 +302,11 @@ fn write_reports(out: &Path, scores: &Path, scheme: &Scheme, inputs: &[PathBuf],
     let ids = aho_corasick::AhoCorasick::new(worst.iter().map(|(_, id)| id).filter(|id| !id.is_empty()))?;
     for input in inputs {
         let found = conversations(input, |raw, _| {
-            if raw.text.as_ref().is_ok_and(|text| ids.is_match(text)) {
-                if let Ok(c) = raw.read() {
-                    if worst.iter().any(|(_, id)| *id == c.id) {
-                        shown.insert(c.id.clone(), c);
-                    }
-                }
+            if raw.text.as_ref().is_ok_and(|text| ids.is_match(text))
+                && let Ok(c) = raw.read()
+                && worst.iter().any(|(_, id)| *id == c.id)
+            {
+                shown.insert(c.id.clone(), c);
             }
             Ok::<(), String>(())
         });

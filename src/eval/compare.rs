@@ -271,7 +271,7 @@ impl<'a> Pair<'a> {
             })
             .collect();
         // Broken, mended, changed from wrong to wrong.
-        all.sort_by_key(|c| (!(c.was_right && !c.is_right), !(c.is_right && !c.was_right)));
+        all.sort_by_key(|c| (!c.was_right || c.is_right, !c.is_right || c.was_right));
         all
     }
 }

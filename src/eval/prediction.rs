@@ -300,8 +300,11 @@ fn kaldi(text: &str) -> Vec<(usize, Prediction)> {
         .collect()
 }
 
+/// A query of a run: its first line, its id, and its documents behind their scores.
+type RunQuery = (usize, String, Vec<(f64, String)>);
+
 fn trec(text: &str, problems: &mut Problems<'_>) -> Vec<(usize, Prediction)> {
-    let mut queries: Vec<(usize, String, Vec<(f64, String)>)> = Vec::new();
+    let mut queries: Vec<RunQuery> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for (line, words) in numbered_lines(text) {
         let parts: Vec<&str> = words.split_whitespace().collect();

@@ -11,6 +11,9 @@ use super::task::{MetricSpec, Task};
 /// Documents of a ranking that a report shows.
 const SHOWN: usize = 3;
 
+/// A measure of a ranking against the relevant documents and how relevant each is.
+type RankMeasure<'m> = &'m dyn Fn(&[String], &BTreeMap<String, u32>) -> f64;
+
 pub(super) fn ranking(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mut Sheet) -> Vec<Statistic> {
     let mut rows: Vec<(&[String], &BTreeMap<String, u32>)> = Vec::new();
     for (example, prediction) in pairs {
@@ -25,8 +28,7 @@ pub(super) fn ranking(task: &Task, pairs: &[(&Example, &Prediction)], sheet: &mu
         };
         sheet.push(example, outcome, prediction.confidence);
     }
-    let mean =
-        |of: &dyn Fn(&[String], &BTreeMap<String, u32>) -> f64| Statistic::mean(rows.iter().map(|(d, r)| of(d, r)).collect());
+    let mean = |of: RankMeasure<'_>| Statistic::mean(rows.iter().map(|(d, r)| of(d, r)).collect());
     let statistic = |metric: &MetricSpec| match metric.name.as_str() {
         "mrr_at_10" => mean(&|d, r| reciprocal_rank(d, r, 10)),
         "recall_at_1" => mean(&|d, r| recall(d, r, 1)),

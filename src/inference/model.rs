@@ -139,7 +139,7 @@ impl EncoderModel {
     /// When the head does not fit the model, or the text cannot be encoded.
     pub fn try_head(&self, head: &Arc<Head>, text: &str, scratch: &mut Scratch) -> Result<(), InferenceError> {
         self.check_head(head)?;
-        self.encode_with(&[text], 512, scratch, &[head.clone()]).map(drop)
+        self.encode_with(&[text], 512, scratch, std::slice::from_ref(head)).map(drop)
     }
 
     fn check_head(&self, head: &Head) -> Result<(), InferenceError> {

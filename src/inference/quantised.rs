@@ -245,8 +245,7 @@ mod x86 {
             high = _mm256_add_epi32(high, _mm256_madd_epi16(four, _mm256_cvtepi8_epi16(second)));
         }
         // Every output is two neighbours; adding them leaves outputs 0 1 4 5 | 2 3 6 7 in the two halves.
-        let sums = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0b11_01_10_00);
-        sums
+        _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0b11_01_10_00)
     }
 }
 

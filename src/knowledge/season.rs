@@ -53,7 +53,7 @@ pub struct Season {
     pub years: usize,
 }
 
-fn shown<'a>(uses: &'a [Use]) -> impl Iterator<Item = &'a Use> {
+fn shown(uses: &[Use]) -> impl Iterator<Item = &Use> {
     uses.iter().filter(|item| item.outcome == Outcome::Shown && !item.topic.is_empty())
 }
 

@@ -177,7 +177,7 @@ fn parquet_conversations<E: From<String>>(
         reader.metadata().file_metadata().schema_descr().columns().iter().map(|c| c.path().string()).collect();
     let has = |wanted: &[&str]| columns.iter().any(|c| wanted.contains(&c.as_str()));
     let whole = has(&["conversation", "body"]);
-    if !whole && !(has(&["conversation_id", "call_id"]) && has(&["role"]) && has(&["text"])) {
+    if !(whole || (has(&["conversation_id", "call_id"]) && has(&["role"]) && has(&["text"]))) {
         return Err(E::from(format!(
             "{name}: needs a column conversation, or conversation_id, role and text; it has {}",
             columns.join(", ")
@@ -196,10 +196,10 @@ fn parquet_conversations<E: From<String>>(
             continue;
         }
         let id = text_of(&row, &["conversation_id", "call_id"]).unwrap_or_default();
-        if open.as_ref().is_some_and(|(known, _, _)| *known != id) {
-            if let Some(done) = open.take() {
-                take(put_together(name, done), bytes(number))?;
-            }
+        if open.as_ref().is_some_and(|(known, _, _)| *known != id)
+            && let Some(done) = open.take()
+        {
+            take(put_together(name, done), bytes(number))?;
         }
         let (_, _, head) = open.get_or_insert_with(|| (id.clone(), number, head_of_row(&id, &row)));
         if let Some(Value::Array(turns)) = head.get_mut("turns") {

@@ -106,7 +106,7 @@ impl CallTask {
                 let at_ms = utterance.span.end_ms;
                 let utterance_id = utterance.utterance_id.clone();
                 let spoken_ms = utterance.span.duration_ms();
-                self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(event))]).await?;
+                self.append(vec![Draft::new(at_ms, EventBody::TranscriptFinal(*event))]).await?;
                 self.open_utterances.remove(&utterance_id);
                 self.speaking_ms += spoken_ms;
                 if let Some(listener) = self.answers.as_ref().filter(|_| guarded.utterance.role == Role::Customer) {

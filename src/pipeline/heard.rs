@@ -36,7 +36,7 @@ pub(super) enum Heard {
     /// A transcript that stays.
     Final {
         /// The event; its text is not normalised yet.
-        event: TranscriptFinal,
+        event: Box<TranscriptFinal>,
         /// The utterance; its text is not normalised yet.
         utterance: Utterance,
         /// The voice.
@@ -197,6 +197,6 @@ impl Channel {
             },
             rewrites_stable,
         };
-        Heard::Final { event, utterance, voice, embedding }
+        Heard::Final { event: Box::new(event), utterance, voice, embedding }
     }
 }

@@ -209,6 +209,22 @@ impl<'e> Evaluation<'e> {
             }
             return (value, if value == UnitValue::True { spans } else { Vec::new() });
         }
+        if !self.spans {
+            let mut lacking = false;
+            let value = condition.expr.eval(&mut |op| {
+                let (value, _) = operators::test(&condition.ops[*op], unit, members, self.view, false);
+                lacking |= value == UnitValue::Unmeasured;
+                value.to_value()
+            });
+            let value = match value {
+                Value::True => UnitValue::True,
+                Value::False => UnitValue::False,
+                Value::Pending => UnitValue::Pending,
+                Value::Na if lacking => UnitValue::Unmeasured,
+                Value::Na => UnitValue::Skipped,
+            };
+            return (value, Vec::new());
+        }
         let mut tested: Vec<Option<(UnitValue, Vec<Span>)>> = vec![None; condition.ops.len()];
         let value = condition.expr.eval(&mut |op| {
             let outcome =
@@ -222,7 +238,6 @@ impl<'e> Evaluation<'e> {
                 let lacking = tested.iter().flatten().any(|(v, _)| *v == UnitValue::Unmeasured);
                 (if lacking { UnitValue::Unmeasured } else { UnitValue::Skipped }, Vec::new())
             }
-            Value::True if !self.spans => (UnitValue::True, Vec::new()),
             Value::True => {
                 let mut spans = Vec::new();
                 for (op, _) in condition.positive.iter().enumerate().filter(|(_, p)| **p) {

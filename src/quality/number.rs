@@ -66,7 +66,27 @@ impl Ratio {
         }
     }
 
+    /// The least whole number that is at least this share of `whole`; 0 for what is below zero.
+    pub(crate) fn ceil_of(self, whole: usize) -> usize {
+        let whole = i128::try_from(whole).unwrap_or(i128::MAX);
+        let part = self.num.saturating_mul(whole);
+        let up = part.div_euclid(self.den) + i128::from(part.rem_euclid(self.den) != 0);
+        usize::try_from(up.max(0)).unwrap_or(usize::MAX)
+    }
+
     fn reduced(self) -> Self {
+        if self.den == 1 {
+            return self;
+        }
+        // Nearly all numbers fit, and division of 128 bits costs several times as much.
+        if let (Ok(num), Ok(den)) = (u64::try_from(self.num.unsigned_abs()), u64::try_from(self.den)) {
+            let (mut a, mut b) = (num, den);
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            let (num, den) = (i128::from(num / a.max(1)), i128::from(den / a.max(1)));
+            return Self { num: if self.num < 0 { -num } else { num }, den };
+        }
         let (mut a, mut b) = (self.num.unsigned_abs(), self.den.unsigned_abs());
         while b != 0 {
             (a, b) = (b, a % b);
@@ -139,6 +159,28 @@ impl Ord for Ratio {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => self.to_f64().total_cmp(&other.to_f64()),
         }
+    }
+}
+
+/// The least score that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Least {
+    exact: Ratio,
+    near: f64,
+}
+
+impl Least {
+    pub(crate) fn new(exact: Ratio) -> Self {
+        Self { exact, near: exact.to_f64() }
+    }
+
+    /// Whether a score is at least this. Far from the border the binary numbers decide; near it the decimals do.
+    pub(crate) fn reached(self, score: f64) -> bool {
+        let over = score - self.near;
+        if over.abs() > 1e-6 && score.is_finite() {
+            return over > 0.0;
+        }
+        Ratio::of_f64(score).is_some_and(|score| score >= self.exact)
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -117,9 +118,14 @@ pub struct RuleSet {
     slots: usize,
     /// Different regular expressions.
     regexes: usize,
+    /// All of them at once: finds in one pass which may match a sentence.
+    expressions: Option<RegexSet>,
     /// Place of a rule by its id.
     by_id: HashMap<String, usize>,
 }
+
+/// Regular expressions up to which all are searched at once; of more, too many states of the search would be new.
+const TOGETHER: usize = 64;
 
 /// Words up to which the index of all words is a table, which is faster and larger.
 const TABLE_WORDS: usize = 4_000;
@@ -129,6 +135,7 @@ impl RuleSet {
     pub fn compile(mut rules: Vec<Rule>) -> Self {
         let mut needles: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut regexes: HashMap<_, usize> = HashMap::new();
+        let mut sources: Vec<String> = Vec::new();
         let (classes, class_count) = classes(&rules);
         let (mut bases, mut conditions, mut slots) = (Vec::new(), 0, 0);
         for rule in &mut rules {
@@ -144,7 +151,10 @@ impl RuleSet {
                 }
                 if let Operator::Regex(regex) = op {
                     let next = regexes.len();
-                    regex.slot = *regexes.entry(regex.identity()).or_insert(next);
+                    regex.slot = *regexes.entry(regex.identity()).or_insert_with(|| {
+                        sources.push(regex.inline());
+                        next
+                    });
                 }
             }
         }
@@ -160,7 +170,8 @@ impl RuleSet {
         }
         let by_id = rules.iter().enumerate().rev().map(|(i, r)| (r.id.clone(), i)).collect();
         let owners = needles.into_values().collect();
-        Self { rules, bases, classes, class_count, words, owners, slots, regexes: regexes.len(), by_id }
+        let expressions = Some(sources).filter(|s| !s.is_empty() && s.len() <= TOGETHER).and_then(|s| RegexSet::new(s).ok());
+        Self { rules, bases, classes, class_count, words, owners, slots, regexes: regexes.len(), expressions, by_id }
     }
 
     /// The rules.
@@ -201,7 +212,12 @@ impl RuleSet {
             }
             sentence.candidates = candidates;
         }
-        sentence.regexes.replace(vec![None; self.regexes]);
+        let mut known = vec![None; self.regexes];
+        if let Some(expressions) = &self.expressions {
+            let possible = expressions.matches(sentence.regex_text());
+            known.iter_mut().enumerate().filter(|(slot, _)| !possible.matched(*slot)).for_each(|(_, k)| *k = Some(false));
+        }
+        sentence.regexes.replace(known);
         if live {
             sentence.decided.replace(vec![0; self.class_count]);
         }

@@ -52,7 +52,6 @@ pub(crate) struct Sentence<'a> {
     /// What regular expressions said of the whole text, by their slot.
     pub(crate) regexes: RefCell<Vec<Option<bool>>>,
     counts_chars: OnceCell<bool>,
-    language: Option<String>,
     chars: OnceCell<Vec<char>>,
     cased: OnceCell<Vec<char>>,
     bare: OnceCell<Vec<char>>,
@@ -64,7 +63,7 @@ pub(crate) struct Sentence<'a> {
 impl<'a> Sentence<'a> {
     pub(crate) fn new(turn: Cow<'a, Turn>, conversation_language: Option<&str>) -> Self {
         let folded = text::fold_text(&turn.text);
-        let language = turn.language.as_deref().or(conversation_language).map(str::to_owned);
+        let counted = text::language_counts_chars(turn.language.as_deref().or(conversation_language));
         Self {
             role: turn.role,
             blank: turn.text.trim().is_empty(),
@@ -76,8 +75,7 @@ impl<'a> Sentence<'a> {
             candidates: Vec::new(),
             decided: RefCell::default(),
             regexes: RefCell::default(),
-            counts_chars: OnceCell::new(),
-            language,
+            counts_chars: counted.map_or_else(OnceCell::new, OnceCell::from),
             chars: OnceCell::new(),
             cased: OnceCell::new(),
             bare: OnceCell::new(),
@@ -120,7 +118,7 @@ impl<'a> Sentence<'a> {
 
     /// Whether its language counts characters (else words).
     pub(crate) fn counts_chars(&self) -> bool {
-        *self.counts_chars.get_or_init(|| text::counts_chars(self.language.as_deref(), self.text()))
+        *self.counts_chars.get_or_init(|| self.text().chars().any(text::is_han))
     }
 
     /// Its length in the units of its language, or in those asked for.

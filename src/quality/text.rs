@@ -57,7 +57,9 @@ pub(crate) fn fold_for_regex(text: &str) -> Option<String> {
 
 /// Folded, everything but letters and digits removed.
 pub(crate) fn bare(text: &str) -> Vec<char> {
-    text.chars().map(fold).filter(|c| c.is_alphanumeric()).collect()
+    // The bulk of Han characters first: the tables of Unicode are slow.
+    let counts = |c: &char| matches!(c, '\u{4E00}'..='\u{9FA5}') || c.is_alphanumeric();
+    text.chars().map(fold).filter(counts).collect()
 }
 
 /// The clauses of a text as code point ranges, white space cut off, empty ones left out.
@@ -140,12 +142,10 @@ pub(crate) fn count_words(chars: &[char]) -> i64 {
     i64::try_from(words).unwrap_or(i64::MAX)
 }
 
-/// Whether lengths of a text in this language count characters (else words).
-pub(crate) fn counts_chars(language: Option<&str>, text: &str) -> bool {
-    match language.map(|tag| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()) {
-        Some(primary) if !primary.is_empty() => matches!(primary.as_str(), "zh" | "yue" | "ja"),
-        _ => text.chars().any(is_han),
-    }
+/// Whether lengths in this language count characters; `None` where it is not known.
+pub(crate) fn language_counts_chars(language: Option<&str>) -> Option<bool> {
+    let primary = language?.split(['-', '_']).next().filter(|primary| !primary.is_empty())?;
+    Some(["zh", "yue", "ja"].iter().any(|known| known.eq_ignore_ascii_case(primary)))
 }
 
 /// Whether an end of `[start, end)` lies inside a longer word: a letter or digit that touches a further

@@ -86,7 +86,8 @@ pub(crate) fn window(condition: &Condition, anchor: Option<usize>, view: &View) 
     match (condition.anchor.map(|a| a.place), anchor) {
         (Some(place), Some(anchor)) => around_anchor(condition, place, anchor, limit, time_over, &fits, view),
         _ => {
-            let mut members: Vec<usize> = (0..limit).filter(|i| fits(*i)).collect();
+            let mut members: Vec<usize> = Vec::with_capacity(limit);
+            members.extend((0..limit).filter(|i| fits(*i)));
             let mut closed = view.ended || time_over;
             if let Some(sentences) = condition.sentences {
                 closed |= enough(sentences, members.len());

@@ -52,7 +52,7 @@ pub struct JobItemRow {
 #[derive(Clone, Debug)]
 pub enum JobWrite {
     /// The whole row.
-    Row(JobRow),
+    Row(Box<JobRow>),
     /// All its items, by name. They are planned once: a second plan changes nothing.
     Plan {
         /// Job.

@@ -13,18 +13,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// Parts of the embedded vector engine that warn about settings of a server, which it is not.
-const QUIET: [&str; 1] = ["qdrant_edge=error"];
+/// What libraries say that is none of an operator's business, unless the filter names them: settings of a server, which the
+/// embedded vector engine is not, and a partial that was given up for a final, which whisper.cpp calls a failure. Real
+/// failures of recognition are errors of their own.
+const QUIET: [(&str, &str); 2] = [("qdrant_edge", "error"), ("whisper_rs", "off")];
 
 /// Sends logs to standard error. `filter` is a tracing directive such as `info` or `zhiyin=debug`; an unreadable
 /// one is replaced by `info`. A second call has no effect.
 pub fn init_logs(filter: &str, format: LogFormat) {
-    let mut filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    for directive in QUIET {
-        if let Ok(directive) = directive.parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
+    let named = |target: &str| filter.contains(target);
+    let quiet = QUIET.iter().filter(|(target, _)| !named(target));
+    let directives = quiet.filter_map(|(target, level)| format!("{target}={level}").parse().ok());
+    let filter = directives.fold(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")), EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     let done = match format {
         LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).try_init(),

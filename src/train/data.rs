@@ -74,11 +74,11 @@ impl Dataset {
         if self.train.is_empty() {
             return Err(TrainError::data("there are no training rows", "give a file with labelled texts"));
         }
-        if !settings.several {
-            if let Some(row) = self.train.iter().find(|r| r.labels.is_empty()) {
-                let what = format!("a row of {} code points has no label", row.text.chars().count());
-                return Err(TrainError::data(what, "label every row, or use `--skip-unlabelled`"));
-            }
+        if !settings.several
+            && let Some(row) = self.train.iter().find(|r| r.labels.is_empty())
+        {
+            let what = format!("a row of {} code points has no label", row.text.chars().count());
+            return Err(TrainError::data(what, "label every row, or use `--skip-unlabelled`"));
         }
         let used = |rows: &[Row]| -> HashSet<String> {
             let each = rows.iter().flat_map(|r| r.labels.iter().take(if settings.several { usize::MAX } else { 1 }));

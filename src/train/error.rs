@@ -16,6 +16,12 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
+    /// The rows of the project's own data are written, not compiled.
+    #[error("{path} is not there: the rows are compiled from src/ by `python3 datasets/build.py`", path = path.display())]
+    NotCompiled {
+        /// The file.
+        path: PathBuf,
+    },
     /// Rows of a data file cannot be used; each is named with its line.
     #[error("{path}: {count} rows cannot be used:\n{lines}", path = path.display())]
     Rows {

@@ -85,7 +85,12 @@ pub fn check_rows(folder: &Path) -> Result<RowsReport, TrainError> {
     let mut splits: Vec<(&str, Vec<Row>)> = Vec::new();
     for split in SPLITS {
         let path = folder.join(format!("{split}.jsonl"));
-        let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Unreadable { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound && folder.join("src").is_dir() {
+                return TrainError::NotCompiled { path: path.clone() };
+            }
+            TrainError::Unreadable { path: path.clone(), source }
+        })?;
         let rows = text
             .lines()
             .enumerate()

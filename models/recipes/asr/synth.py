@@ -173,6 +173,10 @@ class Planner:
     def real(self, folder: Path) -> None:
         """Public recordings: read sentences, digit strings joined from single digits, spelled names and numbers."""
         self._read_sentences(folder)
+        self.digits(folder)
+
+    def digits(self, folder: Path) -> None:
+        """Strings of one to seven digits joined from single digits of people; one speaker is kept for the test."""
         digits: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in manifest(folder / "fsdd"):
             digits[row["speaker"], row["text"]].append(str(folder / "fsdd" / row["audio"]))
@@ -256,6 +260,10 @@ def plan(planner: Planner, part: str, real: Path, dialogues: Path) -> None:
         if number:
             planner.flite(number, name, "train", "train")
     planner.dialogues(dialogues, 16 if part == "train" else 8)
+    if part == "extra":
+        planner.digits(real)
+        planner.jobs = [job for job in planner.jobs if job.split == "train"]
+        planner.concat(real, 700, "train", "train")
     if part == "train":
         planner.festival(int(500 * planner.scale), V.FESTIVAL_VOICES[0], "train", "train")
         planner.real(real)

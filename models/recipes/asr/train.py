@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from batches import Batch, Batcher, Clip, Line, load_corpus
 from model import Config, FRAME_SAMPLES, Mel, Recogniser, edit_distance, units
 from muon import Muon
-from warm_start import warm_start
+from warm_start import go_on, warm_start
 from vocab import (
     EMPTY, END, LANGUAGE_ID, NO_SPEECH, NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIBE,
     CtcUnits, Tokeniser, load_mel_filters, load_vocabulary,
@@ -38,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data", "tiktoken", "mel", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="start from a checkpoint (.pt, same corpus) or an earlier unpacked model file of the recipe")
+    parser.add_argument("--init", type=Path, help="start from a checkpoint (.pt) or an earlier unpacked model file of the recipe")
     parser.add_argument("--extra", type=Path, help="second corpus, read once at --extra-at of the time if it exists then")
     parser.add_argument("--extra-at", type=float, default=0.4)
     parser.add_argument("--dialogue-weight", type=int, default=1, help="how often a clip of the sample dialogues counts")
@@ -177,7 +177,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     model = build(train, tokeniser, ctc, mel)
     fresh: list[str] = []
     if args.init and args.init.suffix == ".pt":
-        model.load_state_dict(torch.load(args.init, weights_only=True)["weights"])
+        fresh = go_on(model, args.init)
     elif args.init:
         fresh = warm_start(model, args.init)
     ctc.frozen = True

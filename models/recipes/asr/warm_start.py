@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from export import BLOCK, MAGIC, TENSOR_TYPE
-from model import Recogniser
+from model import Config, Recogniser
 
 TYPE_NAME = {number: name for name, number in TENSOR_TYPE.items()}
 
@@ -74,4 +74,25 @@ def warm_start(model: Recogniser, path: Path) -> list[str]:
         if name == "encoder.conv1.weight":
             values = values[:, : parameter.shape[1]]
         parameter.copy_(values.reshape(parameter.shape))
+    return fresh
+
+
+@torch.no_grad()
+def go_on(model: Recogniser, path: Path) -> list[str]:
+    """Fills `model` in place from a checkpoint whose corpus may have had other tokens or CTC units; returns the
+    parameters of which some rows keep their fresh start."""
+    saved = torch.load(path, weights_only=True)
+    earlier, config, fresh = saved["weights"], Config(**saved["config"]), []
+    row_of = {token: row for row, token in enumerate(config.sub_vocabulary)}
+    tokens = [row_of.get(token, -1) for token in model.config.sub_vocabulary] + [-1]
+    units = [0] + [config.ctc_units.get(name, -1) for name in model.config.ctc_units]
+    for name, parameter in model.named_parameters():
+        if name == "decoder.token_embedding.weight":
+            parameter.copy_(earlier[name][torch.tensor(tokens)])
+        elif name.startswith("ctc."):
+            known = torch.tensor(units) >= 0
+            parameter[known] = earlier[name][torch.tensor(units)[known]]
+            fresh += [] if known.all() else [name]
+        else:
+            parameter.copy_(earlier[name])
     return fresh

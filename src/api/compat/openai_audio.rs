@@ -73,10 +73,10 @@ async fn answer(context: ApiContext, parts: Result<Multipart, MultipartRejection
         let utterances = hear(ear, recording, None).await;
         render(&utterances, duration_ms, &form)
     };
-    if !ignored.is_empty() {
-        if let Ok(value) = HeaderValue::from_str(&ignored) {
-            response.headers_mut().insert(HeaderName::from_static("zhiyin-ignored"), value);
-        }
+    if !ignored.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&ignored)
+    {
+        response.headers_mut().insert(HeaderName::from_static("zhiyin-ignored"), value);
     }
     Ok(response)
 }
@@ -115,10 +115,10 @@ async fn hear(mut ear: Ear, recording: Recording, finals: Option<mpsc::Sender<Ut
         }
         for piece in pieces {
             if let Piece::Final { utterance, .. } = piece {
-                if let Some(sender) = &finals {
-                    if sender.send(utterance.clone()).await.is_err() {
-                        return utterances; // the client is gone, and so is its work
-                    }
+                if let Some(sender) = &finals
+                    && sender.send(utterance.clone()).await.is_err()
+                {
+                    return utterances; // the client is gone, and so is its work
                 }
                 utterances.push(utterance);
             }

@@ -44,20 +44,20 @@ fn texts(file: &Path) -> anyhow::Result<Vec<String>> {
         std::fs::read_to_string(file).with_context(place)?
     };
     let name = if packed { file.file_stem().map(Path::new).unwrap_or(file) } else { file };
-    let lines = whole.lines().enumerate();
+    let lines = whole.lines();
     match name.extension().and_then(std::ffi::OsStr::to_str) {
-        Some("jsonl") => lines.map(|(position, line)| field(file, position, line)).collect(),
+        Some("jsonl") => lines.enumerate().map(|(position, line)| field(file, position, line)).collect(),
         Some("tsv") => {
             let column = whole.lines().next().unwrap_or_default().split('\t').position(|name| name == "utterance");
             let column = column.with_context(|| format!("{}: no column `utterance`", place()))?;
-            Ok(lines.skip(1).filter_map(|(_, line)| line.split('\t').nth(column)).map(|text| text.trim().to_owned()).collect())
+            Ok(lines.skip(1).filter_map(|line| line.split('\t').nth(column)).map(|text| text.trim().to_owned()).collect())
         }
         Some("json") => {
             let mut found = Vec::new();
             strings(&serde_json::from_str(&whole).with_context(place)?, &mut found);
             Ok(found)
         }
-        _ => Ok(lines.map(|(_, line)| line.trim().to_owned()).collect()),
+        _ => Ok(lines.map(|line| line.trim().to_owned()).collect()),
     }
 }
 

@@ -246,7 +246,7 @@ impl Notes<'_> {
                         span: last.utterance.span,
                         text: self.stages.normalise(&last.utterance.text, language),
                         confidence: last.utterance.confidence.map(f64::from),
-                        time_to_final_ms: self.live.then(|| now_ms - last.utterance.span.end_ms as f64),
+                        time_to_final_ms: self.live.then_some(now_ms - last.utterance.span.end_ms as f64),
                         first_partial_ms: open.first_partial_ms,
                         churn: self.live.then(|| open.taken_back as f64 / length as f64),
                     });

@@ -78,7 +78,7 @@ fn joined(units: &[String]) -> String {
     let mut text = String::new();
     for unit in units {
         let close = |c: Option<char>| c.is_none_or(is_han);
-        if !(close(text.chars().last()) && close(unit.chars().next())) && !text.is_empty() {
+        if !(text.is_empty() || (close(text.chars().last()) && close(unit.chars().next()))) {
             text.push(' ');
         }
         text.push_str(unit);

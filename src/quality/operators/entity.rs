@@ -7,7 +7,7 @@ use super::{Outcome, Unit, absent};
 use crate::conversation::{EntitySpan, MetadataValue};
 use crate::quality::fields::{Fields, Report};
 use crate::quality::model::Span;
-use crate::quality::number::Ratio;
+use crate::quality::number::{Least, Ratio};
 use crate::quality::sentence::View;
 use crate::quality::text::{fold_for_regex, fold_text};
 use crate::quality::value::UnitValue;
@@ -20,7 +20,7 @@ pub(crate) struct EntityOp {
     matches: Option<Regex>,
     equals_meta: Option<String>,
     differs_meta: Option<String>,
-    min_score: Ratio,
+    min_score: Least,
     min_count: usize,
 }
 
@@ -41,7 +41,7 @@ impl EntityOp {
             matches,
             equals_meta: owned("equals_meta", report),
             differs_meta: owned("differs_meta", report),
-            min_score: fields.decimal("min_score", 0, 1, report).unwrap_or(Ratio::ZERO),
+            min_score: Least::new(fields.decimal("min_score", 0, 1, report).unwrap_or(Ratio::ZERO)),
             min_count: fields.count("min_count", 1, 1, report),
         })
     }
@@ -63,11 +63,12 @@ impl EntityOp {
     }
 
     fn passes(&self, entity: &EntitySpan, view: &View) -> bool {
+        if entity.kind != self.kind || !self.min_score.reached(entity.score) {
+            return false;
+        }
         let value = fold_text(&entity.value);
         let meta = |key: &String| view.head.metadata.get(key).map(|v| meta_equals(v, &value));
-        entity.kind == self.kind
-            && Ratio::of_f64(entity.score).is_some_and(|score| score >= self.min_score)
-            && self.equals.as_ref().is_none_or(|e| *e == value)
+        self.equals.as_ref().is_none_or(|e| *e == value)
             && self.one_of.as_ref().is_none_or(|list| list.contains(&value))
             && self
                 .matches

@@ -169,6 +169,9 @@ impl Keyword {
     pub(crate) fn test(&self, unit: Unit, view: &View, spans: bool) -> Outcome {
         match unit {
             Unit::Sentence(turn) => {
+                if self.slot != usize::MAX && !view.sentence(turn).may_contain(self.slot) {
+                    return (UnitValue::of(self.mode == Mode::None), Vec::new());
+                }
                 let end = view.sentence(turn).len;
                 self.test_parts(&[Span { turn, start: 0, end }], view, spans)
             }

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::{Outcome, absent, plain};
+use crate::conversation::{EmotionScore, Named};
 use crate::quality::fields::{Fields, Report, did_you_mean};
-use crate::quality::number::Ratio;
+use crate::quality::number::{Least, Ratio};
 use crate::quality::sentence::Sentence;
 use crate::quality::source::Spot;
 
@@ -76,7 +77,7 @@ pub(crate) struct Labels {
     field: Field,
     mode: Mode,
     names: Vec<String>,
-    min_score: Ratio,
+    min_score: Least,
     top: usize,
 }
 
@@ -120,29 +121,34 @@ impl Labels {
             field,
             mode,
             names,
-            min_score: fields.decimal("min_score", 0, 1, report).unwrap_or(half),
+            min_score: Least::new(fields.decimal("min_score", 0, 1, report).unwrap_or(half)),
             top: fields.count("top", 1, 1, report),
         })
     }
 
     pub(crate) fn test(&self, sentence: &Sentence) -> Outcome {
-        let enough = |score: f64| Ratio::of_f64(score).is_some_and(|s| s >= self.min_score);
         let turn = &sentence.turn;
-        let given: Option<Vec<&str>> = match self.field {
-            Field::Intent if sentence.timed_out("intents") => None,
-            Field::Emotion if sentence.timed_out("emotion") => None,
-            Field::Label if sentence.timed_out("labels") => None,
-            Field::Intent => turn
-                .intents
-                .as_ref()
-                .map(|list| list.iter().take(self.top).filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect()),
-            Field::Emotion => turn.emotion.as_ref().map(|e| if enough(e.score) { vec![e.name.as_str()] } else { Vec::new() }),
-            Field::Label => {
-                turn.labels.as_ref().map(|list| list.iter().filter(|n| enough(n.score)).map(|n| n.name.as_str()).collect())
-            }
+        let (list, emotion): (&[Named], Option<&EmotionScore>) = match self.field {
+            Field::Intent if sentence.timed_out("intents") => return absent(sentence),
+            Field::Emotion if sentence.timed_out("emotion") => return absent(sentence),
+            Field::Label if sentence.timed_out("labels") => return absent(sentence),
+            Field::Intent => match &turn.intents {
+                Some(list) => (&list[..list.len().min(self.top)], None),
+                None => return absent(sentence),
+            },
+            Field::Label => match &turn.labels {
+                Some(list) => (list, None),
+                None => return absent(sentence),
+            },
+            Field::Emotion => match &turn.emotion {
+                Some(emotion) => (&[], Some(emotion)),
+                None => return absent(sentence),
+            },
         };
-        let Some(given) = given else { return absent(sentence) };
-        let has = |name: &String| given.contains(&name.as_str());
+        let has = |name: &String| {
+            list.iter().any(|n| n.name == *name && self.min_score.reached(n.score))
+                || emotion.is_some_and(|e| e.name == *name && self.min_score.reached(e.score))
+        };
         plain(match self.mode {
             Mode::Any => self.names.iter().any(has),
             Mode::All => self.names.iter().all(has),

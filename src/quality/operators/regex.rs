@@ -66,6 +66,11 @@ impl RegexOp {
         (self.pattern.as_str().to_owned(), self.except.as_ref().map(|e| e.as_str().to_owned()), self.case_sensitive)
     }
 
+    /// Its pattern with its flags written into it.
+    pub(crate) fn inline(&self) -> String {
+        format!("{}{}", if self.case_sensitive { "" } else { "(?i)" }, self.pattern.as_str())
+    }
+
     pub(crate) fn test(&self, unit: Unit, view: &View, spans: bool) -> Outcome {
         match unit {
             Unit::Sentence(turn) if !spans => {
@@ -78,7 +83,11 @@ impl RegexOp {
                 (UnitValue::of(truth), Vec::new())
             }
             Unit::Sentence(turn) => {
-                let text = view.sentence(turn).regex_text();
+                let sentence = view.sentence(turn);
+                if sentence.regexes.borrow().get(self.slot) == Some(&Some(false)) {
+                    return (UnitValue::False, Vec::new());
+                }
+                let text = sentence.regex_text();
                 self.search(text, spans, |start, end| {
                     vec![Span { turn, start: chars_before(text, start), end: chars_before(text, end) }]
                 })

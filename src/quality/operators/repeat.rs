@@ -91,25 +91,53 @@ impl Repeat {
     fn close(&self, a: usize, b: usize, view: &View) -> bool {
         let (a, b) = (view.sentence(a).bare(), view.sentence(b).bare());
         let longer = a.len().max(b.len());
-        let enough = |distance: usize| {
-            Ratio::new((longer - distance) as i128, longer as i128).is_none_or(|share| share >= self.similarity)
-        };
-        // The lengths alone bound the distance from below.
-        enough(longer - a.len().min(b.len())) && (a == b || enough(distance(a, b)))
+        let most = longer - self.similarity.ceil_of(longer).min(longer);
+        a.len().abs_diff(b.len()) <= most && (a == b || within(a, b, most))
     }
 }
 
-/// Levenshtein distance.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+/// Whether the Levenshtein distance is at most `most`. Only cells that near the diagonal are computed, and texts that
+/// differ are given up at the first row without a way on (E. Ukkonen, Algorithms for approximate string matching, 1985).
+fn within(a: &[char], b: &[char], most: usize) -> bool {
+    if most >= a.len().max(b.len()) {
+        return true;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).map(|j| if j <= most { j } else { most + 1 }).collect();
     for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        let (first, last) = ((i + 1).saturating_sub(most), (i + 1 + most).min(b.len()));
+        let mut diagonal = if first == 0 { i } else { row[first - 1] };
+        let mut least = most + 1;
+        if first == 0 {
+            row[0] = i + 1;
+            least = i + 1;
+        } else {
+            row[first - 1] = most + 1;
+        }
+        for j in first.max(1)..=last {
+            let replaced = diagonal + usize::from(*x != b[j - 1]);
+            diagonal = row[j];
+            // The cell above the last one lies outside of the band of the row before.
+            let above = if j == i + 1 + most { most + 1 } else { diagonal + 1 };
+            row[j] = replaced.min(row[j - 1] + 1).min(above);
+            least = least.min(row[j]);
+        }
+        if least > most {
+            return false;
         }
     }
-    row[b.len()]
+    row[b.len()] <= most
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The band gives the same verdict as the full table.
+        #[test]
+        fn bounded_distance(a in "[abc好]{0,12}", b in "[abc好]{0,12}", most in 0_usize..14) {
+            let (x, y): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+            prop_assert_eq!(super::within(&x, &y, most), strsim::levenshtein(&a, &b) <= most);
+        }
+    }
 }

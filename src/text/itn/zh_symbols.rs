@@ -262,10 +262,12 @@ fn spread(chars: &[char], at: usize) -> Written {
 
 /// 三百一十一千米: the thousand is the unit's.
 fn trim_thousand(chars: &[char], at: usize, used: usize, text: String) -> (usize, String) {
-    if used > 1 && chars[at + used - 1] == '千' && starts_with(chars, at + used, "米") {
-        if let Some(value) = cardinal(&chars[at..at + used - 1]) {
-            return (used - 1, figures(value));
-        }
+    if used > 1
+        && chars[at + used - 1] == '千'
+        && starts_with(chars, at + used, "米")
+        && let Some(value) = cardinal(&chars[at..at + used - 1])
+    {
+        return (used - 1, figures(value));
     }
     (used, text)
 }
