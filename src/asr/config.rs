@@ -50,8 +50,11 @@ pub struct GateConfig {
     pub sure_log_probability: f32,
     /// Lowest share of voiced frames for a text that is less sure, 0 to 1.
     pub min_speech_ratio: f32,
-    /// Lowest share of active frames with a pitch for a text that is less sure, 0 to 1: breath and coughs have none.
+    /// Share of active frames with a pitch below which a text has to be surer still, 0 to 1: breath and coughs have none, and
+    /// neither have some short digits.
     pub min_voiced_share: f32,
+    /// Mean log-probability per token that a text without a pitch needs, at most 0.
+    pub unvoiced_log_probability: f32,
     /// Mean probability of voice from which `min_log_probability` is enough; at 0.5 `sure_log_probability` is asked for, and
     /// in between what lies in between. 0.5 to 1.
     pub clear_speech_probability: f32,
@@ -67,10 +70,11 @@ impl Default for GateConfig {
     fn default() -> Self {
         Self {
             max_no_speech: 0.6,
-            min_log_probability: -1.0,
+            min_log_probability: -0.8,
             sure_log_probability: -0.35,
             min_speech_ratio: 0.4,
-            min_voiced_share: 0.05,
+            min_voiced_share: 0.02,
+            unvoiced_log_probability: -0.15,
             clear_speech_probability: 0.82,
             max_compression: 2.4,
             max_repeats: 4,

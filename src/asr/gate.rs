@@ -57,10 +57,10 @@ pub fn judge(
     duration_ms: i64,
     config: &GateConfig,
 ) -> Option<Rejection> {
-    let sure = hypothesis.log_probability >= config.sure_log_probability;
-    let weak = evidence.speech_ratio < config.min_speech_ratio
-        || voiced_share.is_some_and(|share| share < f64::from(config.min_voiced_share))
-        || hypothesis.log_probability < asked_for(evidence, config);
+    let unvoiced = voiced_share.is_some_and(|share| share < f64::from(config.min_voiced_share));
+    let sure = hypothesis.log_probability >= if unvoiced { config.unvoiced_log_probability } else { config.sure_log_probability };
+    let weak =
+        unvoiced || evidence.speech_ratio < config.min_speech_ratio || hypothesis.log_probability < asked_for(evidence, config);
     let words_per_s = hypothesis.words.len() as f32 * 1_000.0 / duration_ms.max(200) as f32;
     if hypothesis.text.is_empty() {
         Some(Rejection::Empty)

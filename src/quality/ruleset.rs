@@ -118,8 +118,8 @@ pub struct RuleSet {
     slots: usize,
     /// Different regular expressions.
     regexes: usize,
-    /// All of them at once: finds in one pass which may match a sentence.
-    expressions: Option<RegexSet>,
+    /// Many of them at once, and their slots: finds in one pass which of these may match a sentence.
+    expressions: Option<(RegexSet, Vec<usize>)>,
     /// Place of a rule by its id.
     by_id: HashMap<String, usize>,
 }
@@ -135,7 +135,7 @@ impl RuleSet {
     pub fn compile(mut rules: Vec<Rule>) -> Self {
         let mut needles: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut regexes: HashMap<_, usize> = HashMap::new();
-        let mut sources: Vec<String> = Vec::new();
+        let mut together: Vec<(String, usize)> = Vec::new();
         let (classes, class_count) = classes(&rules);
         let (mut bases, mut conditions, mut slots) = (Vec::new(), 0, 0);
         for rule in &mut rules {
@@ -152,7 +152,7 @@ impl RuleSet {
                 if let Operator::Regex(regex) = op {
                     let next = regexes.len();
                     regex.slot = *regexes.entry(regex.identity()).or_insert_with(|| {
-                        sources.push(regex.inline());
+                        together.extend(regex.inline().map(|source| (source, next)));
                         next
                     });
                 }
@@ -170,7 +170,9 @@ impl RuleSet {
         }
         let by_id = rules.iter().enumerate().rev().map(|(i, r)| (r.id.clone(), i)).collect();
         let owners = needles.into_values().collect();
-        let expressions = Some(sources).filter(|s| !s.is_empty() && s.len() <= TOGETHER).and_then(|s| RegexSet::new(s).ok());
+        together.truncate(TOGETHER);
+        let (sources, places): (Vec<String>, Vec<usize>) = together.into_iter().unzip();
+        let expressions = RegexSet::new(&sources).ok().filter(|_| !sources.is_empty()).map(|set| (set, places));
         Self { rules, bases, classes, class_count, words, owners, slots, regexes: regexes.len(), expressions, by_id }
     }
 
@@ -213,9 +215,11 @@ impl RuleSet {
             sentence.candidates = candidates;
         }
         let mut known = vec![None; self.regexes];
-        if let Some(expressions) = &self.expressions {
+        if let Some((expressions, slots)) = &self.expressions {
             let possible = expressions.matches(sentence.regex_text());
-            known.iter_mut().enumerate().filter(|(slot, _)| !possible.matched(*slot)).for_each(|(_, k)| *k = Some(false));
+            for (_, slot) in slots.iter().enumerate().filter(|(place, _)| !possible.matched(*place)) {
+                known[*slot] = Some(false);
+            }
         }
         sentence.regexes.replace(known);
         if live {

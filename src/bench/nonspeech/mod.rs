@@ -156,7 +156,8 @@ impl Heard {
                 AsrEvent::Final(last) => {
                     open.remove(last.utterance.utterance_id.as_str());
                     self.words += words(&last.utterance.raw_text);
-                    self.texts.push(format!("{} ms: {}", last.utterance.span.start_ms, last.utterance.raw_text));
+                    let (said, sure) = (&last.utterance, last.utterance.confidence.unwrap_or(0.0));
+                    self.texts.push(format!("{} ms, confidence {sure:.2}: {}", said.span.start_ms, said.raw_text));
                 }
                 AsrEvent::Discarded { utterance_id, reason, .. } => {
                     self.shown += open.remove(utterance_id.as_str()).unwrap_or(0);

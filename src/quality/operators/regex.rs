@@ -66,9 +66,13 @@ impl RegexOp {
         (self.pattern.as_str().to_owned(), self.except.as_ref().map(|e| e.as_str().to_owned()), self.case_sensitive)
     }
 
-    /// Its pattern with its flags written into it.
-    pub(crate) fn inline(&self) -> String {
-        format!("{}{}", if self.case_sensitive { "" } else { "(?i)" }, self.pattern.as_str())
+    /// Its pattern with its flags written into it, if it can be searched together with others without making all of them slow:
+    /// borders of words are not for the automata of texts beyond ASCII.
+    pub(crate) fn inline(&self) -> Option<String> {
+        const BORDERS: [&str; 4] = ["\\b", "\\B", "\\<", "\\>"];
+        let pattern = self.pattern.as_str();
+        let slow = BORDERS.iter().any(|border| pattern.contains(border));
+        (!slow).then(|| format!("{}{pattern}", if self.case_sensitive { "" } else { "(?i)" }))
     }
 
     pub(crate) fn test(&self, unit: Unit, view: &View, spans: bool) -> Outcome {

@@ -67,7 +67,7 @@ def card(folder: Path, results: dict, shape: Shape) -> str:
     names = labels.SENTENCE_HEADS | labels.TOKEN_HEADS
     lines = [
         "# Written by models/recipes/encoder (card.py).",
-        'id = "zhiyin-encoder-small"', 'kind = "encoder"', 'version = "3"', 'source = "built-in"', 'licence = "Apache-2.0"',
+        'id = "zhiyin-encoder-small"', 'kind = "encoder"', 'version = "4"', 'source = "built-in"', 'licence = "Apache-2.0"',
         "data_licences = [", *[f"  {quoted(f'{name} ({source}): {licence}')}," for name, licence, source in DATA], "]",
         'languages = ["zh", "en"]', f"max_tokens = {shape.max_position_embeddings}",
         "label_sets = [", *[f"  {quoted(f'{head}: {len(entries)} labels of pipelines/taxonomy/{head}.toml')}," for head, entries in names.items() if head != "punctuation"],

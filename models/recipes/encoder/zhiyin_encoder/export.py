@@ -21,7 +21,7 @@ from .model import Encoder
 from .predict import Prediction, load, predict, quick_scores
 from .settings import Shape, arguments, seeded
 
-VERSION = "zhiyin-encoder-small@3"
+VERSION = "zhiyin-encoder-small@4"
 # Written for the parity test: both languages, marks, digits, emoji, mixed script, a very short and a long text.
 PARITY_TEXTS = [
     "我上周退的那个耳机，钱怎么还没到账啊？",
