@@ -46,6 +46,8 @@ pub struct GateConfig {
     pub max_no_speech: f32,
     /// Mean log-probability per token below which a text is dropped, natural logarithm, at most 0.
     pub min_log_probability: f32,
+    /// The same for the words of a partial, which are fewer and shown for a moment only.
+    pub min_partial_log_probability: f32,
     /// Mean log-probability per token from which weak evidence of speech is forgiven, at most 0.
     pub sure_log_probability: f32,
     /// Lowest share of voiced frames for a text that is less sure, 0 to 1.
@@ -71,6 +73,7 @@ impl Default for GateConfig {
         Self {
             max_no_speech: 0.6,
             min_log_probability: -0.8,
+            min_partial_log_probability: -1.0,
             sure_log_probability: -0.35,
             min_speech_ratio: 0.4,
             min_voiced_share: 0.02,

@@ -81,6 +81,12 @@ pub fn judge(
     }
 }
 
+/// Whether the words of a speaker who goes on may be shown.
+pub(super) fn may_show(hypothesis: &Hypothesis, evidence: &SpeechEvidence, duration_ms: i64, config: &GateConfig) -> bool {
+    let looser = GateConfig { min_log_probability: config.min_partial_log_probability, ..config.clone() };
+    judge(hypothesis, evidence, None, duration_ms, &looser).is_none()
+}
+
 /// The log-probability that a text needs, by how much its audio sounds like a voice.
 fn asked_for(evidence: &SpeechEvidence, config: &GateConfig) -> f32 {
     const DOUBTFUL: f32 = 0.5;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{PartialPolicy, Slot};
-use super::gate::{Rejection, judge};
+use super::gate::{Rejection, judge, may_show};
 use super::mailbox::{Mailbox, Reply};
 use super::meaning::{Ending, ending_of};
 use super::partial::Agreement;
@@ -329,7 +329,7 @@ impl Session {
         let duration_ms = (n_samples as u64 / SAMPLES_PER_MS) as i64;
         if let Ok(hypothesis) = &reply.outcome {
             let gate = &self.slot.shared.config.gate;
-            let heard = judge(hypothesis, &open.evidence, None, duration_ms, gate).is_none();
+            let heard = may_show(hypothesis, &open.evidence, duration_ms, gate);
             let words = hypothesis.words.iter().map(|word| word.text.clone()).collect();
             if let Some(shown) = heard.then(|| open.agreement.take(words)).flatten() {
                 events.push(AsrEvent::Partial(PartialTranscript {
