@@ -16,6 +16,9 @@ Measured one after the other, each with the sample calls in real time, two chann
   behind it through pywhispercpp. Its interface to models is closed to ggml files: the class it asks for is put in its place.
   Times of words are spread evenly over what is loud in the buffer, since the weights know no timestamps.
 
+Flash attention is off in all three: on a processor it pads the keys of the audio with zeros that take attention, and with a
+short audio context that costs errors.
+
 The latency of a turn is from its last sample to the last word of it that will not change any more. Error rates are edit
 distances over characters (Chinese) or words (English), after `zhiyin text write` on both sides; zhiyin's own are those of
 `zhiyin transcribe`. Processor time is that of all processes of a program. Prints one JSON line with `--json`.
@@ -133,7 +136,7 @@ def cpu_of(pid):
 
 def run_server(options, calls, model):
     port = free_port()
-    command = [options.whisper_server, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-t", str(options.threads), "-nf", "-nt"]
+    command = [options.whisper_server, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-t", str(options.threads), "-nf", "-nt", "-nfa"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
@@ -210,7 +213,8 @@ def stream_channel(audio, language, model, results):
             super().__init__("ggml", model_config, transcribe_config)
 
         def _load_model(self, path):
-            return Model(path, n_threads=1, print_progress=False, print_realtime=False, redirect_whispercpp_logs_to=None)
+            return Model(path, n_threads=1, print_progress=False, print_realtime=False, redirect_whispercpp_logs_to=None,
+                         context_params={"flash_attn": False})
 
         def transcribe(self, audio, init_prompt):
             found = self.model.transcribe(audio.astype(np.float32), language=self.language, no_timestamps=True,

@@ -28,6 +28,7 @@ int main(int argc, char ** argv) {
     whisper_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
     whisper_context_params context_params = whisper_context_default_params();
     context_params.use_gpu = false;
+    context_params.flash_attn = false;  // its padded keys take attention from a cut context: errors double and more
     whisper_context * context = whisper_init_from_file_with_params(argv[1], context_params);
     if (!context) { fprintf(stderr, "%s: cannot be loaded\n", argv[1]); return 1; }
     const int longest = whisper_n_audio_ctx(context);
