@@ -169,10 +169,10 @@ def load_dialogues(folder: Path) -> list[dict]:
 
 
 class TextSource:
-    """Draws sentences. Weights: templates 50 %, service data 35 % where present, salad 15 %."""
+    """Draws sentences. Weights: service data `service_share` where present, salad `salad_share`, templates the rest."""
 
-    def __init__(self, texts: Path, service: dict[str, Path], seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(self, texts: Path, service: dict[str, Path], seed: int, service_share: float = 0.35, salad_share: float = 0.15) -> None:
+        self.rng, self.service_share, self.salad_share = random.Random(seed), service_share, salad_share
         self.templates = {lang: load_templates(texts / f"{lang}_templates.txt", lang) for lang in LANGUAGES}
         self.service = {lang: load_service(service[lang], lang, self.rng) for lang in LANGUAGES if lang in service}
         self.seen: set[str] = set()
@@ -213,9 +213,9 @@ class TextSource:
         for attempt in range(4000):
             choice = self.rng.random()
             has_service = len(self.service.get(language, {}).get("train", [])) > 50
-            if split == "train" and choice < 0.15:
+            if split == "train" and choice < self.salad_share:
                 item = self.draw_salad(language)
-            elif split == "train" and choice < 0.50 and has_service:
+            elif split == "train" and choice < self.salad_share + self.service_share and has_service:
                 item = self.draw_service(language, "train")
             else:
                 item = self.draw_template(language)

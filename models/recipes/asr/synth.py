@@ -143,14 +143,15 @@ class Planner:
                 voice = V.training_voice(language, self.rng)
                 self.jobs.append(Job("espeak", "test-service-text", item, voice.name, voice))
 
-    def flite(self, number: int, name: str, split: str, text_split: str) -> None:
+    def flite(self, number: int, name: str, split: str, text_split: str, raised_share: float = 0) -> None:
         for _ in self.count(number):
-            self.jobs.append(Job("flite", split, self.source.draw("en", text_split), name, V.flite_voice(name, self.rng)))
+            voice = (V.raised_flite_voice if self.rng.random() < raised_share else V.flite_voice)(name, self.rng)
+            self.jobs.append(Job("flite", split, self.source.draw("en", text_split), name, voice))
 
-    def festival(self, number: int, name: str, split: str, text_split: str) -> None:
+    def festival(self, number: int, name: str, split: str, text_split: str, highest_speed: float = 1.14) -> None:
         for start in range(0, number, 50):
             batch = [self.source.draw("en", text_split) for _ in range(min(50, number - start))]
-            voice = V.Voice("festival", name, speed=self.rng.uniform(0.88, 1.14))
+            voice = V.Voice("festival", name, speed=self.rng.uniform(0.88, highest_speed))
             self.jobs.append(Job("festival", split, batch[0], name, voice, batch=batch))
 
     def dialogues(self, folder: Path, repeats: int) -> None:
@@ -241,7 +242,18 @@ def manifest(folder: Path) -> list[dict]:
 
 
 def plan(planner: Planner, part: str, real: Path, dialogues: Path) -> None:
-    """`train`: the corpus (at scale 1 about 21 h) and validation; `extra`: more sentences for a later stage; `test`: every test set."""
+    """`train`: the corpus (at scale 1 about 21 h) and validation; `extra`: more sentences for a later stage; `wide`: mostly
+    service data, and more of the recorded English voices, half of them raised to a woman's; `test`: every test set."""
+    if part == "wide":
+        planner.espeak(4200, "en", "train", "train")
+        planner.espeak(7500, "zh", "train", "train")
+        for name, number in (("awb", 2600), ("rms", 2600), ("kal16", 900)):
+            planner.flite(number, name, "train", "train", raised_share=0.5)
+        for name, number in zip(V.FESTIVAL_VOICES, (400, 800)):
+            planner.festival(int(number * planner.scale), name, "train", "train", highest_speed=1.3)
+        planner.concat(real, 900, "train", "train")
+        planner.dialogues(dialogues, 4)
+        return
     if part == "test":
         for language in ("en", "zh"):
             planner.espeak(150, language, "test-seen-voice", "test")
@@ -295,9 +307,10 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--part", choices=["train", "extra", "test"], required=True)
+    parser.add_argument("--part", choices=["train", "extra", "wide", "test"], required=True)
     args = parser.parse_args()
-    source = TextSource(args.texts, {"en": args.service_en, "zh": args.service_zh}, args.seed)
+    shares = {"service_share": 0.8, "salad_share": 0.06} if args.part == "wide" else {}
+    source = TextSource(args.texts, {"en": args.service_en, "zh": args.service_zh}, args.seed, **shares)
     planner = Planner(source, args.scale, args.seed)
     plan(planner, args.part, args.real, args.dialogues)
     spoken_zh = {c for job in planner.jobs if job.kind == "espeak" and job.sentence.language == "zh" for c in job.sentence.say}

@@ -36,11 +36,13 @@ WARM_UP_STEPS = 150
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "tiktoken", "mel", "out"):
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="prefixes of one or more corpora")
+    for name in ("tiktoken", "mel", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="start from a checkpoint (.pt) or an earlier unpacked model file of the recipe")
     parser.add_argument("--extra", type=Path, help="second corpus, read once at --extra-at of the time if it exists then")
     parser.add_argument("--extra-at", type=float, default=0.4)
+    parser.add_argument("--noisy", action="store_true", help="much noise from the first step: for a stage that goes on from a trained model")
     parser.add_argument("--dialogue-weight", type=int, default=1, help="how often a clip of the sample dialogues counts")
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--batch-seconds", type=float, default=36, help="audio in a batch of one process")
@@ -114,8 +116,11 @@ def check(model: Recogniser, mel: Mel, sets: dict[str, list[Clip]], tokeniser: T
         print(f"   {name}: {100 * wrong / total:.1f} % of {total} | {clips[0].text} -> {texts[0]}", flush=True)
 
 
-def noise_settings(progress: float) -> tuple[float, float]:
-    """(share of clips with noise, lowest SNR in dB): light in the first quarter, then up to half the clips at 8 dB and more."""
+def noise_settings(progress: float, noisy: bool) -> tuple[float, float]:
+    """(share of clips with noise, lowest SNR in dB): light in the first quarter, then up to half the clips at 8 dB and more;
+    `noisy`: seven of ten clips at 6 dB and more all the time, for a model that knows the language already."""
+    if noisy:
+        return 0.7, 6.0
     ramp = min(1.0, max(0.0, (progress - 0.25) / 0.4))
     return 0.3 + 0.25 * ramp, 20 - 12 * ramp
 
@@ -171,7 +176,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     random.seed(args.seed * 1000 + rank)
     rng = np.random.default_rng(args.seed * 1000 + rank)
     tokeniser, ctc, mel = Tokeniser(load_vocabulary(args.tiktoken)), CtcUnits(), Mel(load_mel_filters(args.mel))
-    clips = load_corpus(args.data, tokeniser, ctc)
+    clips = [clip for prefix in args.data for clip in load_corpus(prefix, tokeniser, ctc)]
     train = [c for c in clips if c.split == "train"]
     validation = {lang: [c for c in clips if c.split == "validation" and c.language == lang][: args.check_clips] for lang in LANGUAGE_ID}
     model = build(train, tokeniser, ctc, mel)
@@ -183,7 +188,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     ctc.frozen = True
     rows = {token: row for row, token in enumerate(model.config.sub_vocabulary)}
     line = Line([c.samples for c in random.sample(train, 400)], rng)
-    batcher = Batcher(mel, rows, line, args.batch_seconds, model.config.audio_context, *noise_settings(0))
+    batcher = Batcher(mel, rows, line, args.batch_seconds, model.config.audio_context, *noise_settings(0, args.noisy))
     if rank == 0:
         sizes = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in (("encoder", model.encoder), ("decoder", model.decoder))}
         print(f"train {len(train)} clips, {sum(len(c.samples) for c in train) / 8000 / 3600:.1f} h; rows {len(rows)}; ctc {len(ctc.units)}; M parameters {sizes}; fresh after warm start {len(fresh)}", flush=True)
@@ -196,7 +201,7 @@ def work(rank: int, args: argparse.Namespace) -> None:
     started, minutes, step, seconds, next_check, pending = time.time(), 0.0, 0, 0.0, args.check_minutes, args.extra
     sums = [0.0, 0.0]
     while (progress := minutes / args.minutes) < 1:
-        batcher.noise_share, batcher.lowest_snr_db = noise_settings(progress)
+        batcher.noise_share, batcher.lowest_snr_db = noise_settings(progress, args.noisy)
         batch = next(source)
         attention, ctc_loss = losses(model, batch)
         (attention + (0.5 if progress < 0.5 else 0.3) * ctc_loss).backward()

@@ -31,7 +31,7 @@ ESPEAK_ACCENTS = {
 }
 FLITE_VOICES = ["awb", "rms", "kal16"]
 HELD_OUT_FLITE = "slt"
-FESTIVAL_VOICES = ["voice_kal_diphone"]
+FESTIVAL_VOICES = ["voice_kal_diphone", "voice_ked_diphone"]
 HELD_OUT_FESTIVAL = "voice_cmu_us_slt_arctic_hts"
 
 
@@ -60,6 +60,12 @@ def espeak_voice(name: str, rng: random.Random) -> Voice:
 
 def flite_voice(name: str, rng: random.Random) -> Voice:
     return Voice("flite", name, stretch=round(rng.uniform(0.85, 1.15), 2), speed=rng.uniform(0.88, 1.14))
+
+
+def raised_flite_voice(name: str, rng: random.Random) -> Voice:
+    """A man's recorded voice with pitch and resonances of a woman's (15 to 30 % higher) at its own tempo."""
+    speed = rng.uniform(1.12, 1.32)
+    return Voice("flite", name, stretch=round(speed * rng.uniform(0.85, 1.1), 2), speed=speed)
 
 
 def parse_wav(data: bytes) -> tuple[np.ndarray, int]:
