@@ -29,6 +29,10 @@ pub struct Thresholds {
     pub intent_bonus: f32,
     /// Probability of the emotion angry that hands over.
     pub anger: f32,
+    /// How much the intents of a message weigh in the choice of an article beside its words.
+    pub intent_share: f32,
+    /// Probability that a question asked while a flow runs is about the flow: its articles rank with it.
+    pub flow_intent: f32,
 }
 
 /// Sizes and counts.

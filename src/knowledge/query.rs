@@ -73,6 +73,9 @@ pub struct SearchRequest {
     /// Intents behind the query with their probabilities: documents for one of them rank. Not on the wire.
     #[serde(skip)]
     pub intents: Vec<(String, f32)>,
+    /// How much the intents weigh beside the words, 0 to 1; the setting of the index if absent. Not on the wire.
+    #[serde(skip)]
+    pub intent_share: Option<f32>,
     /// The intent behind the query: what was learned under it ranks. Not on the wire.
     #[serde(skip)]
     pub topic: Option<String>,
@@ -97,6 +100,7 @@ impl SearchRequest {
             as_of: None,
             explain: false,
             intents: Vec::new(),
+            intent_share: None,
             topic: None,
             agent: None,
         }

@@ -231,7 +231,7 @@ impl KnowledgeIndex {
         if learned.is_empty() && request.intents.is_empty() {
             return Ok(fused.iter().map(|(address, candidate)| (*address, *candidate, 1.0, None)).collect());
         }
-        let share = self.config.intent_share.clamp(0.0, 1.0);
+        let share = request.intent_share.unwrap_or(self.config.intent_share).clamp(0.0, 1.0);
         let mut ranked = Vec::with_capacity(fused.len());
         for (address, candidate) in fused {
             let stored = self.lexical.stored(&snapshot.searcher, *address)?;

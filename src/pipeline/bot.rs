@@ -14,7 +14,7 @@ use super::{PipelineError, Stages};
 use crate::chat::{CallRequest, CallResult, CallResults, Dialogue, FlowBook, Heard, Outcome, State, Turn, grounded};
 use crate::conversation::{Language, Role, UtteranceId};
 use crate::inference::Encoding;
-use crate::knowledge::PassageHit;
+use crate::knowledge::{Filters, PassageHit, SearchRequest};
 use crate::privacy::{find, mask, of_kinds};
 
 /// Business calls of one turn at most.
@@ -92,7 +92,7 @@ impl Bot {
     pub async fn listen(&self, state: &State, text: &str) -> Result<Heard, PipelineError> {
         let encoding = self.encode(text).await?;
         let mut heard = self.hear(state, text, &encoding);
-        heard.passages = Some(self.search(&heard, None).await?);
+        heard.passages = Some(self.search(state, &heard, None).await?);
         Ok(heard)
     }
 
@@ -154,7 +154,7 @@ impl Bot {
             match self.dialogue.turn(state, &heard, &results) {
                 Outcome::Turn(turn) => return Ok(self.kept(self.reworded(*turn, text, talker).await)),
                 Outcome::Needs(request) => self.make(request, &mut results, talker, backend).await,
-                Outcome::Searches => heard.passages = Some(self.search(&heard, talker.queue.clone()).await?),
+                Outcome::Searches => heard.passages = Some(self.search(state, &heard, talker.queue.clone()).await?),
             }
         }
         Err(PipelineError::Dialogue("a turn needed more business calls than are allowed".into()))
@@ -206,7 +206,8 @@ impl Bot {
     }
 
     /// Passages for the question of a message. A question that goes on from the one before is encoded together with it.
-    async fn search(&self, heard: &Heard, queue: Option<String>) -> Result<Vec<PassageHit>, PipelineError> {
+    /// Articles written for the intents of the message rank first, in the middle of a flow those of the flow too.
+    async fn search(&self, state: &State, heard: &Heard, queue: Option<String>) -> Result<Vec<PassageHit>, PipelineError> {
         if !heard.query.chars().any(char::is_alphanumeric) {
             return Ok(Vec::new());
         }
@@ -215,8 +216,24 @@ impl Bot {
             _ => self.stages.encoder.encode_async(heard.query.clone()).await?.embedding,
         };
         metrics::counter!("zhiyin_chat_searches_total").increment(1);
-        let language = Language::of_text(&heard.query);
-        Ok(self.stages.search(heard.query.clone(), Some(vector), queue, language).await.passages)
+        let request = SearchRequest {
+            top_k: 4,
+            languages: vec![Language::of_text(&heard.query)],
+            filters: Filters { queues: queue.into_iter().collect(), ..Filters::default() },
+            intents: self.intents_in_flow(state, heard),
+            intent_share: Some(self.dialogue.book().config.thresholds.intent_share),
+            ..SearchRequest::new(heard.query.clone())
+        };
+        Ok(self.stages.find(request, Some(vector)).await.passages)
+    }
+
+    /// The intents of the message; in the middle of a flow the flow's own have a share in them.
+    fn intents_in_flow(&self, state: &State, heard: &Heard) -> Vec<(String, f32)> {
+        let book = self.dialogue.book();
+        let flow = state.stack.last().and_then(|frame| book.flow(&frame.flow));
+        let of_flow = flow.map_or(0.0, |_| book.config.thresholds.flow_intent);
+        let own = heard.intents.iter().filter_map(|i| Some((i.name.clone(), i.confidence? * (1.0 - of_flow))));
+        own.chain(flow.into_iter().flat_map(|flow| &flow.intents).map(|intent| (intent.clone(), of_flow))).collect()
     }
 
     /// A turn as it may be kept: what the customer wrote is remembered without the personal data that the settings do not

@@ -150,8 +150,9 @@ impl Stages {
         self.find(request, vector).await
     }
 
-    /// Searches the knowledge base. If the language asked for has no good answer, the other one is searched too: an article
-    /// may exist in one language only. A failed search is an empty one that names what was left out.
+    /// Searches the knowledge base. If the language asked for has no good answer, the other one is searched too, and taken if
+    /// its answer is good: an article may exist in one language only. A failed search is an empty one that names what was left
+    /// out.
     pub async fn find(&self, request: SearchRequest, vector: Option<Vec<f32>>) -> SearchResponse {
         let index = Arc::clone(&self.knowledge);
         let search = move || {
@@ -161,7 +162,7 @@ impl Stages {
                 let languages =
                     [Language::Zh, Language::En].into_iter().filter(|other| !request.languages.contains(other)).collect();
                 let other = index.search(&SearchRequest { languages, ..request }, vector.as_deref())?;
-                if best(&other) > best(&own) {
+                if best(&other) > best(&own).max(OTHER_LANGUAGE_FROM) {
                     own = other;
                 }
             }
@@ -188,6 +189,8 @@ fn models_of(encoding: &Encoding) -> Vec<String> {
 }
 /// Best score below which articles of the other language are searched too.
 const OTHER_LANGUAGE_BELOW: f32 = 0.35;
+/// Score from which an article of the other language is taken instead.
+const OTHER_LANGUAGE_FROM: f32 = 0.4;
 
 fn empty_response() -> SearchResponse {
     SearchResponse { passages: Vec::new(), index_version: 0, degraded: vec!["lexical".into(), "dense".into()] }

@@ -31,15 +31,28 @@ def pack_5_bit(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return bits.astype("<u4").view(np.uint8).reshape(-1, 4), (low[:, :16] | (low[:, 16:] << 4)).astype(np.uint8)
 
 
+def best_scale(blocks: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scales near the given ones with the least squared error of each block, as f16, and the values 0-31 under them. ggml itself
+    takes the scale at which the largest weight is exact."""
+    least = np.full(len(blocks), np.inf, np.float32)
+    stored, values = np.zeros(len(blocks), "<f2"), np.zeros(blocks.shape, np.uint8)
+    for factor in np.linspace(0.8, 1.1, 16):
+        tried = (scale * factor).astype("<f2")
+        wide = tried.astype(np.float32)[:, None]
+        inverse = np.divide(1, wide, out=np.zeros_like(wide), where=wide != 0)
+        guess = np.clip(blocks * inverse + 16.5, 0, 31).astype(np.uint8)
+        error = (((guess.astype(np.float32) - 16) * wide - blocks) ** 2).sum(1)
+        better = error < least
+        least, stored, values = np.where(better, error, least), np.where(better, tried, stored), np.where(better[:, None], guess, values)
+    return stored.astype("<f2"), values
+
+
 def quantise(weights: np.ndarray, kind: str) -> tuple[bytes, np.ndarray]:
     """f32 weights (last axis a multiple of 32) -> (ggml blocks, the weights that a reader gets back)."""
     blocks = np.ascontiguousarray(weights, np.float32).reshape(-1, BLOCK)
     if kind == "q5_0":
         extreme = blocks[np.arange(len(blocks)), np.abs(blocks).argmax(1)]
-        scale = extreme / -16
-        inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale != 0)
-        values = np.clip(blocks * inverse[:, None] + 16.5, 0, 31).astype(np.uint8)
-        stored = scale.astype("<f2")
+        stored, values = best_scale(blocks, extreme / -16)
         restored = (values.astype(np.float32) - 16) * stored.astype(np.float32)[:, None]
         head = stored.view(np.uint8).reshape(-1, 2)
     else:

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Figures, KnowledgeArguments, build, corpus, embed_with};
 use crate::bench::machine::{cpu_seconds, percentile};
@@ -29,8 +30,13 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     let index = KnowledgeIndex::open(folder, config.clone())?;
     let vectors = Mutex::new(Vec::new());
     let embed = embed_with(encoder);
+    let bar = ProgressBar::new(documents.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} passages encoded, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
     let keep = |texts: &[&str]| {
         let made = embed(texts)?;
+        bar.inc(texts.len() as u64);
         vectors.lock().map_err(|_| "a thread failed")?.extend(made.iter().cloned());
         Ok(made)
     };
@@ -43,6 +49,7 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     } else {
         figures.push(("build_s".to_owned(), build(&index, &documents, &keep)?));
     }
+    bar.finish_and_clear();
     figures.push((
         "size_mib".to_owned(),
         (size_bytes(&folder.join("text"))? + size_bytes(&folder.join("vectors"))?) as f64 / (1024.0 * 1024.0),
@@ -60,6 +67,7 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     let queries = corpus::queries(&documents, &builtin, count);
     let ids: Vec<String> =
         documents.iter().map(|document| passages(document, config.passage_width)[0].passage_id.clone()).collect();
+    eprintln!("searching: {} known items, then recall against exact search, then {:.0} s at {}/s", queries.len(), arguments.seconds, arguments.rate);
     figures.push(("known_item_at_10".to_owned(), known_items(&index, encoder, &queries, &documents)?));
     let sources: Vec<Option<usize>> = queries.iter().map(|query| query.source).collect();
     let queries: Vec<String> = queries.into_iter().map(|query| query.text).collect();

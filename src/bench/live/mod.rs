@@ -19,6 +19,7 @@ pub(in crate::bench) use ledger::{SharedLedger, Spoken, lost, watch};
 
 use super::machine::{cpu_seconds, model_ids, percentile, print, rss_mib};
 use crate::app::{App, PlayOptions, Sample, load_samples, play};
+use crate::asr::PartialPolicy;
 use crate::cli::Session;
 use crate::conversation::{CallId, Channel, Conversation, Role};
 use crate::event::{Call, EventBody, NewCall, now_rfc3339};
@@ -124,7 +125,17 @@ pub(in crate::bench) async fn undisturbed(
         });
         all.push(finals.collect());
     }
+    calm(hub).await;
     Ok(all)
+}
+
+/// Waits until the recogniser no longer holds partials back: what was played as fast as it is taken must not count as load.
+async fn calm(hub: &Hub) {
+    let Some(engine) = hub.stages().recogniser.clone() else { return };
+    let until = Instant::now() + Duration::from_secs(30);
+    while engine.partial_policy() != PartialPolicy::Full && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Plays as many calls at once as asked for; gives failed calls, the greatest lag, and seconds of calls.

@@ -11,7 +11,7 @@ use crate::chat::{Act, CallResults, Dialogue, Heard, Outcome, State, Thresholds}
 use crate::pipeline::Talker;
 
 /// Scores of a passage that are tried as `answer` …
-const ANSWER: [f32; 9] = [0.38, 0.42, 0.44, 0.46, 0.48, 0.50, 0.52, 0.56, 0.60];
+const ANSWER: [f32; 11] = [0.30, 0.34, 0.38, 0.42, 0.44, 0.46, 0.48, 0.50, 0.52, 0.56, 0.60];
 /// … as `answer_alone` …
 const ALONE: [f32; 5] = [0.55, 0.60, 0.65, 0.70, 0.80];
 /// … and shares of words that are tried as `overlap`.

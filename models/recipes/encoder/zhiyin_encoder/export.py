@@ -19,9 +19,9 @@ from .bag import Bag
 from .examples import own_examples
 from .model import Encoder
 from .predict import Prediction, load, predict, quick_scores
-from .settings import Shape, arguments, seeded
+from .settings import MODEL_VERSION, Shape, arguments, seeded
 
-VERSION = "zhiyin-encoder-small@4"
+VERSION = f"zhiyin-encoder-small@{MODEL_VERSION}"
 # Written for the parity test: both languages, marks, digits, emoji, mixed script, a very short and a long text.
 PARITY_TEXTS = [
     "我上周退的那个耳机，钱怎么还没到账啊？",

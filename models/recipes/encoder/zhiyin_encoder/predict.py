@@ -18,9 +18,9 @@ from .model import Encoder
 from .settings import Shape
 
 
-# How much of a head's verdict comes from the sentence vector beside the n-gram margins, against what training chose. The
-# trunk knows its training rows better than others and is trusted too much by then; chosen on dev among 0 to 1.3.
-SENTENCE_SHARE = {"intent": 0.7, "emotion": 0.9}
+# How much of a head's verdict comes from the sentence vector beside the n-gram margins, against what `refit` chose; chosen on dev
+# (0.7 for intents and 0.9 for emotions in version 4). None after `refit --plain`, which has shares of its own.
+SENTENCE_SHARE: dict[str, float] = {}
 
 
 @dataclass

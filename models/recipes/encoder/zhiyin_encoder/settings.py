@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+# Version of the exported model, in its card and in every answer of the product.
+MODEL_VERSION = "5"
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 
