@@ -24,7 +24,7 @@ use super::{KnowledgeError, Result};
 /// Version of the fields and files; a directory of another version is rebuilt.
 const SCHEMA_VERSION: u32 = 2;
 /// Texts handed to the embedding function at once.
-const EMBED_BATCH: usize = 32;
+const EMBED_BATCH: usize = 256;
 
 /// Makes vectors of texts, one each, of the configured length.
 pub type Embed<'a> = &'a dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>>;
