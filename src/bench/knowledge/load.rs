@@ -67,7 +67,12 @@ pub(super) fn run(arguments: &KnowledgeArguments, config: &KnowledgeConfig, enco
     let queries = corpus::queries(&documents, &builtin, count);
     let ids: Vec<String> =
         documents.iter().map(|document| passages(document, config.passage_width)[0].passage_id.clone()).collect();
-    eprintln!("searching: {} known items, then recall against exact search, then {:.0} s at {}/s", queries.len(), arguments.seconds, arguments.rate);
+    eprintln!(
+        "searching: {} known items, then recall against exact search, then {:.0} s at {}/s",
+        queries.len(),
+        arguments.seconds,
+        arguments.rate
+    );
     figures.push(("known_item_at_10".to_owned(), known_items(&index, encoder, &queries, &documents)?));
     let sources: Vec<Option<usize>> = queries.iter().map(|query| query.source).collect();
     let queries: Vec<String> = queries.into_iter().map(|query| query.text).collect();
