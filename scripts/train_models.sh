@@ -64,8 +64,15 @@ train_encoder() {
   local options=(--public "$public" --work "$work/encoder" --size "$size" --seed 7)
   stage encoder-pretrain "$python" -m zhiyin_encoder.pretrain "${options[@]}"
   stage encoder-adapt "$python" -m zhiyin_encoder.pretrain "${options[@]}" --adapt
-  stage encoder-bag "$python" -m zhiyin_encoder.bag "${options[@]}"
-  stage encoder-finetune "$python" -m zhiyin_encoder.finetune "${options[@]}"
+  if [ "$size" = full ]; then  # a GPU
+    stage encoder-bag "$python" -m zhiyin_encoder.bag "${options[@]}"
+    stage encoder-finetune "$python" -m zhiyin_encoder.finetune "${options[@]}"
+  else
+    export ONEDNN_PRIMITIVE_CACHE_CAPACITY=20000
+    stage encoder-trunk "$python" -m zhiyin_encoder.trunk "${options[@]}" --start adapted.pt
+    stage encoder-bag "$python" -m zhiyin_encoder.bag "${options[@]}" --whole
+    stage encoder-heads "$python" -m zhiyin_encoder.refit "${options[@]}" --plain
+  fi
   local out=$work/zhiyin-encoder-small
   [ "$install" = yes ] && out=$root/models/zhiyin-encoder-small
   stage encoder-export "$python" -m zhiyin_encoder.export "${options[@]}" --out "$out"

@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 import torch.nn.functional as F
+from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from . import corpora, labels
 from .examples import IGNORE, TRAIN_TOKENS, Auxiliary, Example, article_examples, description_examples, entity_tags, held_out, mark_tags, own_examples, public_examples, punctuation_examples
 from .model import Encoder
 from .predict import language_of
+from .refit import rarity
 from .settings import Shape, arguments
 
 WIDTHS = (8, 16, 24, 32, 48, TRAIN_TOKENS)
@@ -106,7 +108,7 @@ class Trainee(nn.Module):
         self.plain = nn.ModuleDict({name: nn.Linear(shape.hidden_size, len(names)) for name, names in labels.SENTENCE_HEADS.items()})
         self.dropout = nn.Dropout(DROPOUT)
 
-    def losses(self, rows: Rows, chosen: np.ndarray, width: int, rng: np.random.Generator, mask_id: int, rarity: dict[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, rows: Rows, chosen: np.ndarray, width: int, rng: np.random.Generator, mask_id: int, class_weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """One loss a task over the rows that have its label."""
         ids, length = rows.ids[chosen, :width].astype(np.int64), rows.length[chosen]
         places = np.arange(width)[None]
@@ -121,7 +123,7 @@ class Trainee(nn.Module):
         def one_of(name: str, target: np.ndarray, logits: Tensor) -> Tensor:
             known = torch.from_numpy(target >= 0)
             target = torch.from_numpy(np.maximum(target, 0))
-            loss = F.cross_entropy(logits, target, rarity.get(name), reduction="none", label_smoothing=SMOOTHING)
+            loss = F.cross_entropy(logits, target, class_weights.get(name), reduction="none", label_smoothing=SMOOTHING)
             return mean(loss, known * weight)
 
         def any_of(target: np.ndarray, logits: Tensor) -> Tensor:
@@ -158,18 +160,9 @@ class Trainee(nn.Module):
         return (-(log_share * positive).sum(1) / positive.sum(1).clamp(min=1) * has).sum() / has.sum().clamp(min=1)
 
 
-def rare(target: np.ndarray, count: int) -> Tensor:
-    """Class weights: the root of how rare a class is, mean 1 over the rows."""
-    number = torch.bincount(torch.from_numpy(target[target >= 0]), minlength=count).float().clamp(min=1)
-    weight = (number.sum() / number).sqrt()
-    return weight * number.sum() / (weight * number).sum()
-
-
 @torch.no_grad()
 def dev_scores(model: Trainee, rows: Rows, dev: list[Example]) -> str:
     """Macro-F1 of intents and emotions of the sentence vector alone, per language."""
-    from sklearn.metrics import f1_score
-
     model.eval()
     guess = {"intent": np.zeros(len(dev), np.int64), "emotion": np.zeros(len(dev), np.int64)}
     for width in WIDTHS:
@@ -220,8 +213,11 @@ def work(rank: int, options) -> None:
     stored = torch.load(options.work / options.start, weights_only=True)
     stored = stored.get("state", stored)
     known = {k: v for k, v in stored.items() if k.startswith(("trunk.", "pool_", "embedding.", "token_heads."))}
-    print(model.encoder.load_state_dict(known, strict=False).unexpected_keys, flush=True)
-    rarity = {"intent": rare(rows.intent, len(labels.INTENTS)), "emotion": rare(rows.emotion, len(labels.EMOTIONS))}
+    model.encoder.load_state_dict(known, strict=False)
+    weights = {}
+    for name, target in (("intent", rows.intent), ("emotion", rows.emotion)):
+        number = torch.bincount(torch.from_numpy(target[target >= 0]), minlength=len(labels.SENTENCE_HEADS[name]))
+        weights[name] = rarity(number.float())
     parameters = list(model.parameters())
     flat = torch.zeros(sum(p.numel() for p in parameters) + 1)
     at = 0
@@ -237,7 +233,7 @@ def work(rank: int, options) -> None:
         epoch += 1
         for width, chosen in rows.batches(mine, rng):
             with torch.autocast("cpu", torch.bfloat16):
-                found = model.losses(rows, chosen, width, rng, mask_id, rarity)
+                found = model.losses(rows, chosen, width, rng, mask_id, weights)
             sum(WEIGHT[name] * value for name, value in found.items()).backward()
             flat[-1] = (time.time() - started) / 60
             dist.all_reduce(flat)
