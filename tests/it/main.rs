@@ -19,6 +19,8 @@ mod load;
 mod mutations;
 mod not_kept;
 mod one_channel;
+#[path = "../fuzz/src/parsers.rs"]
+mod parsers;
 mod privacy;
 mod quality;
 mod sample_calls;
