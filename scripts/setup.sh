@@ -2,12 +2,12 @@
 # Installs what the build needs and this machine lacks; does nothing where all is there.
 #
 #   scripts/setup.sh             what `make build`, `make demo` and `make test` need
-#   scripts/setup.sh --e2e       also what the browser test needs: Chromium, Node.js, npm
-#   scripts/setup.sh --clients   also what the tests with Python clients and the training rows of datasets/ need: python3 with venv
+#   scripts/setup.sh --e2e       also what the browser test needs: Chromium with a font for Chinese, Node.js, npm
+#   scripts/setup.sh --clients   also what the tests with Python clients need: python3-venv
 #
-# Who needs what: cmake, g++ and make build whisper.cpp, Opus and the TLS library; clang and libclang let bindgen read
-# the headers of whisper.cpp; pkg-config looks for installed C libraries; curl is for the examples of the README.
-# No protobuf compiler is needed: the Qdrant client carries its generated code.
+# Who needs what: python3 compiles the written data of datasets/; cmake, g++ and make build whisper.cpp, Opus and the TLS
+# library; clang and libclang let bindgen read the headers of whisper.cpp; pkg-config looks for installed C libraries; curl is
+# for the examples of the README. No protobuf compiler is needed: the Qdrant client carries its generated code.
 set -euo pipefail
 
 with_e2e=no
@@ -36,15 +36,16 @@ has clang || missing+=(clang)
 has_libclang || missing+=(libclang-dev)
 has pkg-config || missing+=(pkg-config)
 has make || missing+=(make)
+has python3 || missing+=(python3)
 has curl || missing+=(curl ca-certificates)
 has g++ || missing+=(g++)
 if [ "$with_e2e" = yes ]; then
   has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
+  has fc-list && [ -n "$(fc-list :lang=zh family | head -1)" ] || missing+=(fontconfig fonts-wqy-microhei)
   has node || missing+=(nodejs)
   has npm || missing+=(npm)
 fi
 if [ "$with_clients" = yes ]; then
-  has python3 || missing+=(python3)
   { has python3 && python3 -c 'import ensurepip' 2>/dev/null; } || missing+=(python3-venv)
 fi
 
@@ -70,15 +71,21 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# The training rows of the project's data are written in datasets/service-*/src and compiled here, where Python is.
+# The project's data is written in datasets/*/src. What is large when compiled is compiled here, where Python is: the training
+# rows of the utterances, and the conversations.
 folder=$(cd "$(dirname "$0")/.." && pwd)
-for language in zh en; do
-  compiled="$folder/datasets/service-$language/train.jsonl"
-  if has python3 && { [ ! -e "$compiled" ] || [ -n "$(find "$folder/datasets" -newer "$compiled" \( -name '*.txt' -o -name '*.py' \) -print -quit)" ]; }; then
-    python3 "$folder/datasets/build.py" >/dev/null
-    break
-  fi
-done
+compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled file is missing or older than its sources
+  local program="$1" sources="$2" compiled
+  for compiled in "${@:3}"; do
+    if [ ! -e "$compiled" ] || [ -n "$(find "$sources" -newer "$compiled" \( -name '*.txt' -o -name '*.py' \) -print -quit)" ]; then
+      python3 "$program" >/dev/null
+      return
+    fi
+  done
+}
+data="$folder/datasets"
+compile "$data/build.py" "$data" "$data/service-zh/train.jsonl" "$data/service-en/train.jsonl"
+compile "$data/conversations/build.py" "$data/conversations" "$data/conversations/zh.jsonl" "$data/conversations/en.jsonl"
 
 if ! has cargo; then
   echo "setup: there is no cargo here. Install Rust 1.95 or newer from https://rustup.rs and open a new shell" >&2
