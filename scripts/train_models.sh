@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Makes the default models from the project's recipes: encoder, recogniser, or both.
 #
-#   scripts/train_models.sh [encoder|asr|all] [--size small|full] [--public FOLDER] [--speech FOLDER] [--work FOLDER] [--install]
+#   scripts/train_models.sh [encoder|asr|all] [--size small|full|trial] [--public FOLDER] [--speech FOLDER] [--work FOLDER] [--install]
 #
-#   --size     small: two CPU cores, under three hours for both; full: one GPU, under half an hour (default: small)
+#   --size     small: two CPU cores, under three hours for both; full: one GPU, under half an hour (default: small);
+#              trial: every stage for moments, to see that they follow one another; its models are worth nothing
 #   --public   unpacked public text sets (`zhiyin datasets pull`), default data/public
 #   --speech   unpacked public speech sets, default data/public
 #   --work     checkpoints, logs, synthesised speech, default data/training; a stage that is done is not done again
@@ -24,12 +25,13 @@ while [ $# -gt 0 ]; do
     --speech) speech=$(realpath "${2:?a folder}"); shift ;;
     --work) mkdir -p "${2:?a folder}"; work=$(realpath "$2"); shift ;;
     --install) install=yes ;;
-    -h | --help) sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+    -h | --help) sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
     *) echo "train_models: unknown argument $1 (--help)" >&2; exit 2 ;;
   esac
   shift
 done
-case "$size" in small | full) ;; *) echo "train_models: --size is small or full" >&2; exit 2 ;; esac
+case "$size" in small | full | trial) ;; *) echo "train_models: --size is small, full or trial" >&2; exit 2 ;; esac
+[ "$size" = trial ] && [ "$install" = yes ] && { echo "train_models: the models of a trial are worth nothing; leave --install out" >&2; exit 2; }
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
 missing() { echo "train_models: $1" >&2; exit 1; }
@@ -69,7 +71,9 @@ train_encoder() {
     stage encoder-finetune "$python" -m zhiyin_encoder.finetune "${options[@]}"
   else
     export ONEDNN_PRIMITIVE_CACHE_CAPACITY=20000
-    stage encoder-trunk "$python" -m zhiyin_encoder.trunk "${options[@]}" --start adapted.pt
+    local minutes=25
+    [ "$size" = trial ] && minutes=0.5
+    stage encoder-trunk "$python" -m zhiyin_encoder.trunk "${options[@]}" --start adapted.pt --minutes "$minutes"
     stage encoder-bag "$python" -m zhiyin_encoder.bag "${options[@]}" --whole
     stage encoder-heads "$python" -m zhiyin_encoder.refit "${options[@]}" --plain
   fi
@@ -94,13 +98,17 @@ train_asr() {
   cd models/recipes/asr
   local sets=(--real "$speech" --texts texts --dialogues ../../../pipelines/samples/dialogues
     --service-en ../../../datasets/service-en/src --service-zh ../../../datasets/service-zh/src)
-  stage asr-speech "$python" synth.py --part train "${sets[@]}" --out "$work/train" --scale 0.35 --seed 1
-  stage asr-more-speech "$python" synth.py --part extra "${sets[@]}" --out "$work/extra" --scale 0.9 --seed 2
-  stage asr-test-speech "$python" synth.py --part test "${sets[@]}" --out "$work/test" --seed 3
-  local words=(--tiktoken "$assets/multilingual.tiktoken" --mel "$assets/mel_filters.npz") minutes=100
+  local scales=(0.35 0.9 0.8 0.6) minutes=100
   [ "$size" = full ] && minutes=12
+  [ "$size" = trial ] && scales=(0.004 0.004 0.004 0.004) minutes=1
+  stage asr-speech "$python" synth.py --part train "${sets[@]}" --out "$work/train" --scale "${scales[0]}" --seed 1
+  stage asr-more-speech "$python" synth.py --part extra "${sets[@]}" --out "$work/extra" --scale "${scales[1]}" --seed 2
+  stage asr-wide-speech "$python" synth.py --part wide "${sets[@]}" --out "$work/wide" --scale "${scales[2]}" --seed 3
+  stage asr-other-people "$python" synth.py --part reshaped "${sets[@]}" --out "$work/reshaped" --scale "${scales[3]}" --seed 4
+  stage asr-test-speech "$python" synth.py --part test "${sets[@]}" --out "$work/test" --seed 3
+  local words=(--tiktoken "$assets/multilingual.tiktoken" --mel "$assets/mel_filters.npz")
   export ONEDNN_PRIMITIVE_CACHE_CAPACITY=20000
-  stage asr-train "$python" train.py --data "$work/train" --extra "$work/extra" --extra-at 0 "${words[@]}" \
+  stage asr-train "$python" train.py --data "$work/train" "$work/extra" "$work/wide" "$work/reshaped" "${words[@]}" \
     --out "$work/asr.pt" --minutes "$minutes" --lr 0.0016 --hold 0.4
   mkdir -p "$work/zhiyin-asr-small"
   local packed=$work/zhiyin-asr-small/model.ggml.zst

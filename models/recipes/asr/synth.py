@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -92,7 +92,8 @@ def render(job: Job) -> list[tuple[Job, np.ndarray]]:
     """Worker: the clips of a job. A clip that an engine fails on or that is too short or long is left out."""
     rng = random.Random(job.seed)
     if job.batch:
-        items = [(Job(job.kind, job.split, s, job.speaker), x) for s, x in zip(job.batch, V.festival_batch([s.say for s in job.batch], job.voice))]
+        sounds = V.festival_batch([s.say for s in job.batch], job.voice)
+        items = [(Job(job.kind, job.split, s, job.speaker), x) for s, x in zip(job.batch, sounds)]
     elif job.kind == "concat":
         items = [(job, concatenate(job.syllables, rng))]
     elif job.kind == "digits":
@@ -104,6 +105,8 @@ def render(job: Job) -> list[tuple[Job, np.ndarray]]:
             items = [(job, V.speak(job.sentence.say, job.voice))]
         except (subprocess.CalledProcessError, ValueError):
             return []
+    if job.voice and job.voice.reshaped:
+        items = [(j, V.another_person(x, rng)) for j, x in items]
     return [(j, V.line_shape(x, rng)) for j, x in items if 1200 < len(x) < MAX_SAMPLES]
 
 
@@ -176,6 +179,12 @@ class Planner:
         self._read_sentences(folder)
         self.digits(folder)
 
+    def reshape(self) -> None:
+        """Every synthesised voice planned so far is made another person's; its speaker is named so."""
+        for job in self.jobs:
+            if job.voice:
+                job.voice, job.speaker = replace(job.voice, reshaped=True), job.speaker + "-reshaped"
+
     def digits(self, folder: Path) -> None:
         """Strings of one to seven digits joined from single digits of people; one speaker is kept for the test."""
         digits: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -243,7 +252,20 @@ def manifest(folder: Path) -> list[dict]:
 
 def plan(planner: Planner, part: str, real: Path, dialogues: Path) -> None:
     """`train`: the corpus (at scale 1 about 21 h) and validation; `extra`: more sentences for a later stage; `wide`: mostly
-    service data, and more of the recorded English voices, half of them raised to a woman's; `test`: every test set."""
+    service data, and more of the recorded English voices, half of them raised to a woman's; `reshaped`: those voices made
+    other people's, and some plain ones; `test`: every test set."""
+    if part == "reshaped":
+        for name, number in zip(V.FLITE_VOICES, (2000, 2000, 900)):
+            planner.flite(number, name, "train", "train")
+        for name, number in zip(V.FESTIVAL_VOICES, (600, 1300)):
+            planner.festival(int(number * planner.scale), name, "train", "train")
+        planner.espeak(900, "en", "train", "train")
+        planner.espeak(1500, "zh", "train", "train")
+        planner.reshape()
+        planner.espeak(1800, "en", "train", "train")
+        planner.espeak(2500, "zh", "train", "train")
+        planner.concat(real, 500, "train", "train")
+        return
     if part == "wide":
         planner.espeak(4200, "en", "train", "train")
         planner.espeak(7500, "zh", "train", "train")
@@ -307,9 +329,9 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--part", choices=["train", "extra", "wide", "test"], required=True)
+    parser.add_argument("--part", choices=["train", "extra", "wide", "reshaped", "test"], required=True)
     args = parser.parse_args()
-    shares = {"service_share": 0.8, "salad_share": 0.06} if args.part == "wide" else {}
+    shares = {"service_share": 0.8, "salad_share": 0.06} if args.part in ("wide", "reshaped") else {}
     source = TextSource(args.texts, {"en": args.service_en, "zh": args.service_zh}, args.seed, **shares)
     planner = Planner(source, args.scale, args.seed)
     plan(planner, args.part, args.real, args.dialogues)

@@ -1,7 +1,8 @@
 """Synthesiser voices and the step from a sentence to 8 kHz samples.
 
 Three engines: eSpeak NG (formants, many variants), Flite (recorded voices), Festival (diphones, HTS).
-`speak` returns raw 8 kHz samples, `line_shape` puts them into a telephone band at a set level.
+`speak` returns raw 8 kHz samples, `another_person` makes another speaker of them, `line_shape` puts them into a telephone
+band at a set level.
 Held-out voices are listed here and never drawn by `training_voice`.
 """
 
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyworld
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, resample, sosfiltfilt
 
 RATE_HZ = 8000
@@ -38,7 +41,8 @@ HELD_OUT_FESTIVAL = "voice_cmu_us_slt_arctic_hts"
 @dataclass(frozen=True)
 class Voice:
     """`engine`: espeak, flite or festival; `name`: its voice; rate in words a minute (espeak), pitch 0-99 (espeak),
-    `stretch`: duration factor (flite), `speed`: resampling factor applied afterwards (moves pitch and tempo)."""
+    `stretch`: duration factor (flite), `speed`: resampling factor applied afterwards (moves pitch and tempo),
+    `reshaped`: the sound goes through `another_person`."""
 
     engine: str
     name: str
@@ -46,6 +50,7 @@ class Voice:
     pitch: int = 50
     stretch: float = 1.0
     speed: float = 1.0
+    reshaped: bool = False
 
 
 def training_voice(language: str, rng: random.Random) -> Voice:
@@ -116,6 +121,49 @@ def festival_batch(says: list[str], voice: Voice) -> list[np.ndarray]:
             path = Path(folder, f"{i}.wav")
             out.append(to_8k(*parse_wav(path.read_bytes()), voice.speed) if path.exists() else np.zeros(0, np.float32))
         return out
+
+
+def another_person(samples: np.ndarray, rng: random.Random) -> np.ndarray:
+    """8 kHz speech taken apart by the WORLD vocoder (Morise et al. 2016) into pitch, spectral envelope and breath, and put
+    together as somebody else: pitch 80 to 250 Hz and its liveliness, formants 0.87 to 1.28 times as high, tempo, and often the
+    blurred envelope and buzz of a statistical synthesiser. Sound without pitch, and clips too short to analyse, stay as they are."""
+    sound = samples.astype(np.float64)
+    period_ms = 8.0
+    if len(sound) < RATE_HZ // 4:
+        return samples
+    pitch, times = pyworld.dio(sound, RATE_HZ, f0_floor=60, f0_ceil=420, frame_period=period_ms)
+    pitch = pyworld.stonemask(sound, pitch, times, RATE_HZ)
+    voiced = pitch > 0
+    if voiced.mean() < 0.15:
+        return samples
+    envelope = pyworld.cheaptrick(sound, pitch, times, RATE_HZ)
+    bins = np.arange(envelope.shape[1])
+    mean_hz = np.exp(np.log(pitch[voiced]).mean())
+    wanted_hz = np.exp(rng.uniform(np.log(80), np.log(250)))
+    pitch[voiced] = wanted_hz * (pitch[voiced] / mean_hz) ** rng.uniform(0.4, 1.5)
+    if rng.random() < 0.4:
+        breath = pyworld.d4c(sound, np.where(voiced, mean_hz, 0), times, RATE_HZ)
+    else:  # noise grows with frequency, as statistical synthesisers model it
+        knee, slope = rng.uniform(1500, 4500), rng.uniform(300, 900)
+        rising = np.clip(1 / (1 + np.exp(-(bins * RATE_HZ / 2 / bins[-1] - knee) / slope)), 0.001, 0.95)
+        breath = np.where(voiced[:, None], rising[None, :], 0.999)
+    log_envelope = np.log(envelope + 1e-9)
+    formants = float(np.clip((wanted_hz / mean_hz) ** 0.25 * rng.uniform(0.93, 1.08), 0.87, 1.28))
+    source = np.clip(bins / formants, 0, bins[-1])
+    low = np.floor(source).astype(int)
+    high, share = np.minimum(low + 1, bins[-1]), source - low
+    log_envelope = log_envelope[:, low] * (1 - share) + log_envelope[:, high] * share
+    if rng.random() < 0.6:  # few cepstral coefficients: an envelope without fine structure
+        cepstrum = np.fft.irfft(log_envelope, axis=1)
+        kept = rng.randint(16, 32)
+        cepstrum[:, kept:-kept] = 0
+        log_envelope = np.fft.rfft(cepstrum, axis=1).real
+    if rng.random() < 0.6:  # averaged movement
+        log_envelope = gaussian_filter1d(log_envelope, rng.uniform(0.5, 3.0), axis=0)
+    tempo = rng.uniform(0.85, 1.2)
+    frames = np.clip((np.arange(int(len(pitch) / tempo)) * tempo).round().astype(int), 0, len(pitch) - 1)
+    shaped = [np.ascontiguousarray(x[frames], np.float64) for x in (pitch, np.exp(log_envelope), np.clip(breath, 0.001, 0.999))]
+    return pyworld.synthesize(*shaped, RATE_HZ, period_ms).astype(np.float32)
 
 
 def line_shape(samples: np.ndarray, rng: random.Random, always: bool = False) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Every number of the recipe, in one place. `--size small` runs on two CPU cores, `--size full` wants a GPU."""
+"""Every number of the recipe, in one place. `--size small` runs on two CPU cores, `--size full` wants a GPU;
+`--size trial` runs every stage for moments, to see that they follow one another: its model is worth nothing."""
 
 from __future__ import annotations
 
@@ -56,6 +57,7 @@ class Budget:
 
 BUDGETS = {
     "small": Budget(9000, 22.0, 4096, 1e-3, 5.0, 3600, 30.0, 64, 6e-4),
+    "trial": Budget(20, 0.5, 2048, 1e-3, 0.5, 20, 0.5, 64, 6e-4),
     "full": Budget(40000, 12.0, 32768, 1.5e-3, 2.0, 12000, 10.0, 128, 6e-4),
 }
 
