@@ -207,16 +207,14 @@ pub(super) async fn search(
     if request.filters.queues.is_empty() {
         request.filters.queues.clone_from(&principal.row_filter.queues);
     }
-    let vector = match request.mode {
-        SearchMode::Lexical => None,
-        SearchMode::Hybrid | SearchMode::Dense => {
-            context.hub.stages().encoder.encode_async(request.query.clone()).await.ok().map(|e| e.embedding)
-        }
-    };
     request.agent = Some(principal.token_id.clone());
-    let index = context.shelf.index().clone();
+    let (index, encoder) = (context.shelf.index().clone(), context.hub.stages().encoder.clone());
     let asked = request.clone();
-    let found = tokio::task::spawn_blocking(move || index.search(&asked, vector.as_deref())).await;
+    let found = tokio::task::spawn_blocking(move || {
+        let pending = if asked.mode == SearchMode::Lexical { None } else { encoder.begin_embedding(asked.query.clone()).ok() };
+        index.search_while(&asked, || pending?.wait().ok())
+    })
+    .await;
     let answer = found.map_err(|_| Problem::new("internal", "the search was interrupted"))??;
     // the answer does not wait for the log
     let (shelf, logged) = (context.shelf.clone(), answer.clone());

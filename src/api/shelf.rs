@@ -152,8 +152,7 @@ impl KnowledgeShelf {
     }
 
     pub(super) fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
-        let encodings = self.encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
-        Ok(encodings.into_iter().map(|e| e.embedding).collect())
+        Ok(self.encoder.embed_batch(texts.iter().map(|t| (*t).to_owned()).collect())?)
     }
 }
 

@@ -221,7 +221,7 @@ pub(super) async fn ask(
         return Err(Problem::invalid("/text", "must not be blank"));
     }
     let stages = context.hub.stages();
-    let vector = stages.encoder.encode_async(request.text.clone()).await.ok().map(|e| e.embedding);
+    let vector = stages.encoder.embed_async(request.text.clone()).await.ok();
     let language = Language::of_text(&request.text);
     let found = stages.search(request.text, vector, call.queue, language).await;
     let draft =

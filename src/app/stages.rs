@@ -97,7 +97,7 @@ pub fn build_stages(home: &Path, settings: &Settings, options: StageOptions<'_>)
             load_schemes(&pipelines.join("schemes"))?,
             load_scheme(&pipelines.join("schemes"), options.scheme.unwrap_or(&settings.quality.scheme))?,
         ),
-        models: Models::default().with_encoder(&version, 20_000, move |text| for_rules.encode(text).ok().map(|e| e.embedding)),
+        models: Models::default().with_encoder(&version, 20_000, move |text| for_rules.embed(text).ok()),
         encoder,
         recogniser,
     };

@@ -89,8 +89,7 @@ pub(super) fn errors(session: &Session, arguments: &ErrorsArguments) -> anyhow::
 fn vectors(stages: &Stages, dataset: &Dataset) -> anyhow::Result<Vec<Vec<f32>>> {
     let mut all = Vec::with_capacity(dataset.examples.len());
     for part in dataset.examples.chunks(256) {
-        let encodings = stages.encoder.encode_batch(part.iter().map(Example::shown).collect())?;
-        all.extend(encodings.into_iter().map(|e| e.embedding));
+        all.extend(stages.encoder.embed_batch(part.iter().map(Example::shown).collect())?);
     }
     Ok(all)
 }

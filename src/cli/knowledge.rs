@@ -216,8 +216,7 @@ pub(super) async fn shared_index(session: &Session) -> anyhow::Result<tempfile::
         }
         let encoder = built.stages.encoder.clone();
         let embed = move |texts: &[&str]| -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
-            let encodings = encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
-            Ok(encodings.into_iter().map(|e| e.embedding).collect())
+            Ok(encoder.embed_batch(texts.iter().map(|t| (*t).to_owned()).collect())?)
         };
         built.stages.knowledge.replace_all(&documents, Some(&embed))?;
         anyhow::Ok(())
@@ -235,7 +234,7 @@ async fn search(session: &Session, request: SearchRequest, store: bool, json: bo
         let built = build_stages(&home, &settings, options)?;
         let vector = match request.mode {
             SearchMode::Lexical => None,
-            _ => Some(built.stages.encoder.encode(request.query.clone())?.embedding),
+            _ => Some(built.stages.encoder.embed(request.query.clone())?),
         };
         anyhow::Ok(built.stages.knowledge.search(&request, vector.as_deref())?)
     })

@@ -12,6 +12,7 @@ use safetensors::tensor::Dtype;
 use unicode_normalization::UnicodeNormalization;
 
 use super::error::InferenceError;
+use super::slab::Slab;
 use super::weights::Weights;
 
 /// Longest character n-gram, code points.
@@ -138,7 +139,7 @@ impl Vocabulary {
 pub struct NgramPart {
     vocabulary: Vocabulary,
     labels: usize,
-    rows: Vec<f16>,
+    rows: Slab<f16>,
 }
 
 impl NgramPart {
@@ -148,7 +149,8 @@ impl NgramPart {
     /// When `rows` does not have that length.
     pub fn new(vocabulary: Vocabulary, labels: usize, rows: &[f32]) -> Self {
         assert_eq!(rows.len(), vocabulary.len() * labels, "one weight per n-gram and label");
-        Self { vocabulary, labels, rows: rows.iter().map(|v| f16::from_f32(*v)).collect() }
+        let rows: Vec<f16> = rows.iter().map(|v| f16::from_f32(*v)).collect();
+        Self { vocabulary, labels, rows: Slab::of(&rows) }
     }
 
     /// Adds what the n-grams of a text say to its logits.

@@ -9,6 +9,7 @@
 use super::config::Precision;
 use super::kernels::{self, Isa, isa};
 use super::quantised::{QuantLinear, QuantScratch};
+use super::slab::{Plain, Slab};
 
 /// Outputs of one panel.
 const PANEL: usize = 32;
@@ -19,6 +20,8 @@ const ROWS: usize = 12;
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 struct Line([f32; 16]);
+
+impl Plain for Line {}
 
 /// What happens with the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub(super) enum Epilogue {
 pub(super) struct Linear {
     inputs: usize,
     outputs: usize,
-    panels: Vec<Line>,
+    panels: Slab<Line>,
     bias: Vec<f32>,
 }
 
@@ -55,7 +58,7 @@ impl Linear {
         }
         let mut padded = bias.to_vec();
         padded.resize(count * PANEL, 0.0);
-        Self { inputs, outputs, panels, bias: padded }
+        Self { inputs, outputs, panels: Slab::of(&panels), bias: padded }
     }
 
     /// Width of an input row.

@@ -43,6 +43,7 @@ mod peak;
 mod pool;
 mod quantised;
 mod renamed;
+mod slab;
 mod tokenizer;
 mod trunk;
 mod weights;
@@ -59,7 +60,7 @@ pub use model::EncoderModel;
 pub use modern::ModernConfig;
 pub use peak::gemm_products_per_s;
 pub use trunk::Scratch;
-pub use worker::Encoder;
+pub use worker::{Encoder, PendingEmbedding};
 
 #[cfg(test)]
 mod tests;

@@ -179,6 +179,24 @@ impl EncoderModel {
         self.encode_with(texts, batch_tokens, scratch, &heads)
     }
 
+    /// Vectors for retrieval, as [`Encoding::embedding`]: no head runs.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn embed<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        batch_tokens: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let tokens = self.tokens(texts)?;
+        Ok(self.each(&tokens, batch_tokens, scratch, |_, states| self.pool.embedding(states, &self.pool.pooled(states))))
+    }
+
+    fn tokens<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Tokens>, InferenceError> {
+        texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect()
+    }
+
     fn encode_with<T: AsRef<str>>(
         &self,
         texts: &[T],
@@ -186,31 +204,43 @@ impl EncoderModel {
         scratch: &mut Scratch,
         heads: &[Arc<Head>],
     ) -> Result<Vec<Encoding>, InferenceError> {
-        let tokens = texts.iter().map(|t| self.tokenizer.encode(t.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let tokens = self.tokens(texts)?;
         // Heads with a trunk of their own do not read the shared sentence vectors.
         let own = heads.iter().map(|h| h.own_vectors(texts, batch_tokens, scratch)).collect::<Result<Vec<_>, _>>()?;
-        let mut encodings = Vec::with_capacity(texts.len());
+        Ok(self.each(&tokens, batch_tokens, scratch, |number, states| {
+            let own = own.iter().map(|vectors| vectors.as_ref().map(|v| v[number].as_slice()));
+            self.encoding(texts[number].as_ref(), &tokens[number], states, heads.iter().zip(own))
+        }))
+    }
+
+    /// Runs the trunk in passes of about `batch_tokens` tokens and makes something of the states of each text.
+    fn each<R>(
+        &self,
+        tokens: &[Tokens],
+        batch_tokens: usize,
+        scratch: &mut Scratch,
+        mut make: impl FnMut(usize, &[f32]) -> R,
+    ) -> Vec<R> {
+        let mut made = Vec::with_capacity(tokens.len());
         let mut start = 0;
-        while start < texts.len() {
+        while start < tokens.len() {
             let mut end = start + 1;
             let mut count = tokens[start].ids.len();
-            while end < texts.len() && count + tokens[end].ids.len() <= batch_tokens {
+            while end < tokens.len() && count + tokens[end].ids.len() <= batch_tokens {
                 count += tokens[end].ids.len();
                 end += 1;
             }
             let batch: Vec<&[u32]> = tokens[start..end].iter().map(|t| t.ids.as_slice()).collect();
             let states = self.trunk.forward(&batch, &[], scratch);
             let mut at = 0;
-            for number in start..end {
-                let width = tokens[number].ids.len() * self.hidden;
-                let own = own.iter().map(|vectors| vectors.as_ref().map(|v| v[number].as_slice()));
-                let heads = heads.iter().zip(own);
-                encodings.push(self.encoding(texts[number].as_ref(), &tokens[number], &states[at..at + width], heads));
+            for (number, tokens) in (start..end).zip(&tokens[start..end]) {
+                let width = tokens.ids.len() * self.hidden;
+                made.push(make(number, &states[at..at + width]));
                 at += width;
             }
             start = end;
         }
-        Ok(encodings)
+        made
     }
 
     /// `heads` come with the vector of their own trunk, if they have one.

@@ -5,6 +5,7 @@ use super::config::{ModelConfig, Precision};
 use super::error::InferenceError;
 use super::kernels;
 use super::linear::{Epilogue, Layer as Product};
+use super::slab::Slab;
 use super::trunk::Scratch;
 use super::weights::Weights;
 
@@ -29,7 +30,7 @@ pub(super) struct ModernTrunk {
     eps: f32,
     /// Tokens to either side that a local layer sees.
     reach: usize,
-    words: Vec<f32>,
+    words: Slab<f32>,
     embedding_norm: Vec<f32>,
     layers: Vec<Layer>,
     final_norm: Vec<f32>,
@@ -77,7 +78,7 @@ impl ModernTrunk {
             wide,
             eps: modern.norm_eps.unwrap_or(config.layer_norm_eps),
             reach: modern.local_attention / 2,
-            words: weights.tensor(&format!("{prefix}embeddings.tok_embeddings.weight"), &[config.vocab_size, hidden])?,
+            words: Slab::of(&weights.tensor(&format!("{prefix}embeddings.tok_embeddings.weight"), &[config.vocab_size, hidden])?),
             embedding_norm: norm("embeddings.norm")?,
             layers: layers.collect::<Result<_, InferenceError>>()?,
             final_norm: norm("final_norm")?,

@@ -6,6 +6,7 @@ use super::error::InferenceError;
 use super::kernels;
 use super::linear::{Epilogue, Linear};
 use super::ngrams;
+use super::slab::Slab;
 use super::weights::Weights;
 
 /// The parts of `zhiyin` pooling.
@@ -14,7 +15,7 @@ struct Own {
     mean: Linear,
     norm: (Vec<f32>, Vec<f32>),
     ngrams: NgramConfig,
-    table: Vec<f32>,
+    table: Slab<f32>,
 }
 
 /// Epsilon of the sentence vector's layer norm (PyTorch's default).
@@ -43,7 +44,7 @@ impl Pool {
                     mean: Linear::new(&mean, &vec![0.0; hidden]),
                     norm: weights.norm("pooler.norm", hidden)?,
                     ngrams,
-                    table: weights.tensor("ngrams.table", &[ngrams.buckets, ngrams.dim])?,
+                    table: Slab::of(&weights.tensor("ngrams.table", &[ngrams.buckets, ngrams.dim])?),
                 })
             }
             None => None,
@@ -62,6 +63,13 @@ impl Pool {
         if let Some(features) = &self.features {
             return features.of(states);
         }
+        let mut vector = self.pooled(states);
+        vector.extend(self.own.iter().flat_map(|own| own.bag_of(text)));
+        vector
+    }
+
+    /// The sentence vector without the n-gram bag, which the embedding has no part in.
+    pub(super) fn pooled(&self, states: &[f32]) -> Vec<f32> {
         let Some(own) = &self.own else { return self.plain(states) };
         let first = &states[..self.hidden];
         let mut vector = vec![0.0; self.hidden];
@@ -70,7 +78,6 @@ impl Pool {
         kernels::layer_norm(&mut vector, &own.norm.0, &own.norm.1, POOL_EPS);
         let width = vector.len();
         kernels::gelu(&mut vector, 1, width, width);
-        vector.extend(own.bag_of(text));
         vector
     }
 

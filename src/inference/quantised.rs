@@ -7,6 +7,7 @@
 
 use super::kernels::{self, Isa, isa};
 use super::linear::Epilogue;
+use super::slab::{Plain, Slab};
 
 /// Outputs of one panel.
 const PANEL: usize = 32;
@@ -19,6 +20,8 @@ const ROWS: usize = 12;
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 struct Line([i8; 64]);
+
+impl Plain for Line {}
 
 /// Memory for the quantised rows of one product.
 #[derive(Default)]
@@ -34,7 +37,7 @@ pub(super) struct QuantLinear {
     inputs: usize,
     outputs: usize,
     groups: usize,
-    panels: Vec<Line>,
+    panels: Slab<Line>,
     scales: Vec<f32>,
     totals: Vec<i32>,
     bias: Vec<f32>,
@@ -64,7 +67,7 @@ impl QuantLinear {
         }
         let mut padded = bias.to_vec();
         padded.resize(count * PANEL, 0.0);
-        Self { inputs, outputs, groups, panels, scales, totals, bias: padded }
+        Self { inputs, outputs, groups, panels: Slab::of(&panels), scales, totals, bias: padded }
     }
 
     /// Width of an input row.

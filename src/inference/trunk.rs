@@ -10,6 +10,7 @@ use super::kernels;
 use super::linear::{Epilogue, Layer as Product};
 use super::modern::ModernTrunk;
 use super::quantised::QuantScratch;
+use super::slab::Slab;
 use super::weights::Weights;
 
 /// A layer norm's weight and bias.
@@ -76,7 +77,7 @@ pub(super) struct ClassicTrunk {
     heads: usize,
     eps: f32,
     first_position: usize,
-    words: Vec<f32>,
+    words: Slab<f32>,
     positions: Vec<f32>,
     /// Row of the first text of a pair, and that of the second where the model tells them apart.
     token_type: [Vec<f32>; 2],
@@ -152,7 +153,7 @@ impl ClassicTrunk {
             heads: config.num_attention_heads,
             eps: config.layer_norm_eps,
             first_position: config.first_position(),
-            words: table("word_embeddings", config.vocab_size)?,
+            words: Slab::of(&table("word_embeddings", config.vocab_size)?),
             positions: table("position_embeddings", config.max_position_embeddings)?,
             token_type,
             embedding_norm: weights.norm(&format!("{prefix}embeddings.LayerNorm"), hidden)?,

@@ -21,8 +21,33 @@ const JOB_TEXTS: usize = 16;
 /// Texts that a worker takes at once at most.
 const TAKE_TEXTS: usize = 64;
 
-type Answer = Result<Vec<Encoding>, InferenceError>;
-type Reply = Box<dyn FnOnce(Answer) + Send>;
+type Answer<T> = Result<Vec<T>, InferenceError>;
+type Callback<T> = Box<dyn FnOnce(Answer<T>) + Send>;
+
+/// What a caller wants of his texts, and where it goes.
+enum Reply {
+    /// Everything.
+    Encodings(Callback<Encoding>),
+    /// Vectors for retrieval alone: no head runs.
+    Embeddings(Callback<Vec<f32>>),
+}
+
+/// What workers give for a text.
+trait Output: Sized + Send + 'static {
+    fn reply(callback: Callback<Self>) -> Reply;
+}
+
+impl Output for Encoding {
+    fn reply(callback: Callback<Self>) -> Reply {
+        Reply::Encodings(callback)
+    }
+}
+
+impl Output for Vec<f32> {
+    fn reply(callback: Callback<Self>) -> Reply {
+        Reply::Embeddings(callback)
+    }
+}
 
 struct Job {
     texts: Vec<String>,
@@ -82,19 +107,7 @@ impl Encoder {
     /// # Errors
     /// As [`Self::encode`]; one bad text fails the batch.
     pub fn encode_batch(&self, texts: Vec<String>) -> Result<Vec<Encoding>, InferenceError> {
-        let mut answers = Vec::new();
-        for texts in jobs(texts) {
-            let (sender, receiver) = bounded(1);
-            // A caller that has gone away needs no answer.
-            let reply: Reply = Box::new(move |answer| drop(sender.send(answer)));
-            self.blocking.send(Job { texts, reply, permit: None }).map_err(|_| InferenceError::Stopped)?;
-            answers.push(receiver);
-        }
-        let mut encodings = Vec::new();
-        for answer in answers {
-            encodings.extend(answer.recv().map_err(|_| InferenceError::Stopped)??);
-        }
-        Ok(encodings)
+        self.batch(texts)
     }
 
     /// Encodes one text without blocking.
@@ -110,19 +123,72 @@ impl Encoder {
     /// # Errors
     /// As [`Self::encode_batch`].
     pub async fn encode_batch_async(&self, texts: Vec<String>) -> Result<Vec<Encoding>, InferenceError> {
+        self.batch_async(texts).await
+    }
+
+    /// Vectors for retrieval, as [`Encoding::embedding`], in the order of the texts; no head runs. Blocks this thread.
+    ///
+    /// # Errors
+    /// As [`Self::encode_batch`].
+    pub fn embed_batch(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, InferenceError> {
+        self.batch(texts)
+    }
+
+    /// Vector of one text, as [`Self::embed_batch`], without blocking.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub async fn embed_async(&self, text: impl Into<String>) -> Result<Vec<f32>, InferenceError> {
+        one(self.batch_async(vec![text.into()]).await?)
+    }
+
+    /// Vector of one text, as [`Self::embed_batch`].
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn embed(&self, text: impl Into<String>) -> Result<Vec<f32>, InferenceError> {
+        self.begin_embedding(text)?.wait()
+    }
+
+    /// Begins to make the vector of one text; the caller does something else before it waits. Blocks while the queue is full.
+    ///
+    /// # Errors
+    /// When the workers have ended.
+    pub fn begin_embedding(&self, text: impl Into<String>) -> Result<PendingEmbedding, InferenceError> {
+        self.send(vec![text.into()]).map(PendingEmbedding)
+    }
+
+    fn batch<T: Output>(&self, texts: Vec<String>) -> Answer<T> {
+        let answers: Vec<_> = jobs(texts).into_iter().map(|texts| self.send(texts)).collect::<Result<_, _>>()?;
+        let mut all = Vec::new();
+        for answer in answers {
+            all.extend(answer.recv().map_err(|_| InferenceError::Stopped)??);
+        }
+        Ok(all)
+    }
+
+    fn send<T: Output>(&self, texts: Vec<String>) -> Result<Receiver<Answer<T>>, InferenceError> {
+        let (sender, receiver) = bounded(1);
+        // A caller that has gone away needs no answer.
+        let reply = T::reply(Box::new(move |answer| drop(sender.send(answer))));
+        self.blocking.send(Job { texts, reply, permit: None }).map_err(|_| InferenceError::Stopped)?;
+        Ok(receiver)
+    }
+
+    async fn batch_async<T: Output>(&self, texts: Vec<String>) -> Answer<T> {
         let mut answers = Vec::new();
         for texts in jobs(texts) {
             let permit = self.permits.clone().acquire_owned().await.map_err(|_| InferenceError::Stopped)?;
             let (sender, receiver) = oneshot::channel();
-            let reply: Reply = Box::new(move |answer| drop(sender.send(answer)));
+            let reply = T::reply(Box::new(move |answer| drop(sender.send(answer))));
             self.asynchronous.send(Job { texts, reply, permit: Some(permit) }).map_err(|_| InferenceError::Stopped)?;
             answers.push(receiver);
         }
-        let mut encodings = Vec::new();
+        let mut all = Vec::new();
         for answer in answers {
-            encodings.extend(answer.await.map_err(|_| InferenceError::Stopped)??);
+            all.extend(answer.await.map_err(|_| InferenceError::Stopped)??);
         }
-        Ok(encodings)
+        Ok(all)
     }
 
     /// The model that the workers run.
@@ -149,8 +215,21 @@ impl Encoder {
     }
 }
 
-fn one(encodings: Vec<Encoding>) -> Result<Encoding, InferenceError> {
-    encodings.into_iter().next().ok_or(InferenceError::Stopped)
+/// A text whose vector is being made.
+pub struct PendingEmbedding(Receiver<Answer<Vec<f32>>>);
+
+impl PendingEmbedding {
+    /// Waits for the vector; blocks this thread.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    pub fn wait(self) -> Result<Vec<f32>, InferenceError> {
+        one(self.0.recv().map_err(|_| InferenceError::Stopped)??)
+    }
+}
+
+fn one<T>(all: Vec<T>) -> Result<T, InferenceError> {
+    all.into_iter().next().ok_or(InferenceError::Stopped)
 }
 
 fn jobs(mut texts: Vec<String>) -> Vec<Vec<String>> {
@@ -194,23 +273,34 @@ impl Worker {
         }
     }
 
-    fn serve(&self, mut taken: Vec<Job>, scratch: &mut Scratch) {
-        for job in &mut taken {
-            job.permit = None;
+    fn serve(&self, taken: Vec<Job>, scratch: &mut Scratch) {
+        let (mut whole, mut vectors) = (Vec::new(), Vec::new());
+        for Job { texts, reply, permit } in taken {
+            drop(permit);
+            match reply {
+                Reply::Encodings(callback) => whole.push((texts, callback)),
+                Reply::Embeddings(callback) => vectors.push((texts, callback)),
+            }
         }
-        let texts: Vec<&str> = taken.iter().flat_map(|j| j.texts.iter().map(String::as_str)).collect();
-        if let Ok(encodings) = self.model.encode(&texts, self.batch_tokens, scratch) {
-            let mut encodings = encodings.into_iter();
-            for job in taken {
-                let answer = encodings.by_ref().take(job.texts.len()).collect();
-                (job.reply)(Ok(answer));
-            }
-        } else {
-            // One text is refused; each job is answered for itself, so that it fails its own caller alone.
-            for job in taken {
-                let answer = self.model.encode(&job.texts, self.batch_tokens, scratch);
-                (job.reply)(answer);
-            }
+        answer(whole, |texts| self.model.encode(texts, self.batch_tokens, scratch));
+        answer(vectors, |texts| self.model.embed(texts, self.batch_tokens, scratch));
+    }
+}
+
+/// Runs the texts of all jobs together and gives each job its part.
+fn answer<T>(jobs: Vec<(Vec<String>, Callback<T>)>, mut run: impl FnMut(&[&str]) -> Answer<T>) {
+    let texts: Vec<&str> = jobs.iter().flat_map(|(texts, _)| texts.iter().map(String::as_str)).collect();
+    if texts.is_empty() {
+        jobs.into_iter().for_each(|(_, callback)| callback(Ok(Vec::new())));
+    } else if let Ok(all) = run(&texts) {
+        let mut all = all.into_iter();
+        for (texts, callback) in jobs {
+            callback(Ok(all.by_ref().take(texts.len()).collect()));
+        }
+    } else {
+        // One text is refused; each job is answered for itself, so that it fails its own caller alone.
+        for (texts, callback) in jobs {
+            callback(run(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
         }
     }
 }

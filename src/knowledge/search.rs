@@ -1,6 +1,8 @@
 //! Answering a search: words, sounds, vectors, fusion, citation.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::time::Instant;
 
 use tantivy::DocAddress;
 
@@ -86,18 +88,35 @@ impl KnowledgeIndex {
     /// # Errors
     /// [`super::KnowledgeError::InvalidSearch`], [`super::KnowledgeError::Lexical`].
     pub fn search(&self, request: &SearchRequest, query_vector: Option<&[f32]>) -> Result<SearchResponse> {
+        self.search_while(request, || query_vector.map(<[f32]>::to_vec))
+    }
+
+    /// As [`Self::search`], where the vector is still being made: the words are searched meanwhile. `query_vector` waits for it
+    /// and is called once at most.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub fn search_while(
+        &self,
+        request: &SearchRequest,
+        query_vector: impl FnOnce() -> Option<Vec<f32>>,
+    ) -> Result<SearchResponse> {
         request.validate()?;
+        let started = Instant::now();
         let snapshot = self.snapshot();
+        let vector = LazyCell::new(query_vector);
+        let vector = || vector.as_deref();
         let mut parsed = ParsedQuery::parse(&request.query);
         let own = Language::of_text(&request.query);
         parsed.only_across = !request.languages.is_empty() && !request.languages.contains(&own);
-        let mut found = self.candidates(&snapshot, request, &parsed, query_vector)?;
+        let mut found = self.candidates(&snapshot, request, &parsed, &vector)?;
         let other = if own == Language::Zh { Language::En } else { Language::Zh };
         let open = request.languages.is_empty() || request.languages.contains(&other);
-        if !parsed.only_across && open && !self.bilingual.is_empty() && found.best() < OTHER_LANGUAGE_BELOW {
+        let across = !parsed.only_across && open && !self.bilingual.is_empty() && found.best() < OTHER_LANGUAGE_BELOW;
+        if across {
             parsed.only_across = true;
             let request = SearchRequest { languages: vec![other], ..request.clone() };
-            found.add(self.candidates(&snapshot, &request, &parsed, query_vector)?);
+            found.add(self.candidates(&snapshot, &request, &parsed, &vector)?);
         }
         match self.reranked(&snapshot, parsed.folded.trim(), found.fused.clone()) {
             Ok(reranked) => found.fused = reranked,
@@ -107,34 +126,41 @@ impl KnowledgeIndex {
             }
         }
         let passages = self.answers(&snapshot, request, &found.lexical, &found.fused)?;
+        tracing::debug!(across, took_ms = ms_since(started), "searched");
         Ok(SearchResponse { passages, index_version: snapshot.version, degraded: found.degraded })
     }
 
     /// Both rankings as one.
-    fn candidates(
+    fn candidates<'v>(
         &self,
         snapshot: &Snapshot,
         request: &SearchRequest,
         parsed: &ParsedQuery,
-        query_vector: Option<&[f32]>,
+        query_vector: &dyn Fn() -> Option<&'v [f32]>,
     ) -> Result<Found> {
+        let started = Instant::now();
         let conditions = self.lexical.conditions(snapshot, request, parsed);
+        let by_words = |dense_only: bool| match dense_only {
+            true => Ok(None),
+            false => self.by_words(snapshot, parsed, &conditions).map(Some),
+        };
         let mut degraded = Vec::new();
+        let mut lexical = by_words(request.mode == SearchMode::Dense)?;
+        let words_ms = ms_since(started);
+        let vector = if request.mode == SearchMode::Lexical { None } else { query_vector() };
+        let waited_ms = ms_since(started) - words_ms;
         let dense = match request.mode {
             SearchMode::Lexical => None,
             SearchMode::Hybrid | SearchMode::Dense => {
-                let found = self.dense(snapshot, request, parsed, &conditions, query_vector)?;
+                let found = self.dense(snapshot, request, parsed, &conditions, vector)?;
                 if found.is_none() {
                     degraded.push("dense".to_owned());
+                    lexical = lexical.map_or_else(|| by_words(false), |found| Ok(Some(found)))?;
                 }
                 found
             }
         };
-        let lexical = if request.mode == SearchMode::Dense && dense.is_some() {
-            None
-        } else {
-            Some(self.by_words(snapshot, parsed, &conditions)?)
-        };
+        tracing::debug!(words_ms, waited_ms, dense_ms = ms_since(started) - words_ms - waited_ms, "candidates");
         let fused = fuse(
             fusion_of(self.config.fusion, parsed),
             lexical.as_ref().map(|lexical| lexical.ranking.as_slice()),
@@ -311,6 +337,10 @@ impl KnowledgeIndex {
         }
         Ok(passages)
     }
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
 }
 
 /// Vectors say little across languages: there they weigh a third.

@@ -63,8 +63,7 @@ impl Bot {
         backend: Backend,
         rewriter: Option<Rewriter>,
     ) -> Result<Self, PipelineError> {
-        let encodings = stages.encoder.encode_batch(book.example_texts())?;
-        book.embed(encodings.into_iter().map(|e| e.embedding));
+        book.embed(stages.encoder.embed_batch(book.example_texts())?.into_iter());
         Ok(Self { dialogue: Dialogue::new(book), stages, backend, http: reqwest::Client::new(), rewriter, utc_offset_min: 0 })
     }
 
@@ -213,7 +212,7 @@ impl Bot {
         }
         let vector = match &heard.vector {
             Some(vector) if heard.query == heard.text.trim() => vector.clone(),
-            _ => self.stages.encoder.encode_async(heard.query.clone()).await?.embedding,
+            _ => self.stages.encoder.embed_async(heard.query.clone()).await?,
         };
         metrics::counter!("zhiyin_chat_searches_total").increment(1);
         let request = SearchRequest {

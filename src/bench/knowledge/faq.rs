@@ -124,7 +124,7 @@ impl FaqSet {
     /// Fills in the vectors of all questions.
     pub(super) fn encode(&mut self, encoder: &Encoder) -> anyhow::Result<()> {
         for question in self.questions.iter_mut().chain(&mut self.cross) {
-            question.vector = encoder.encode(question.text.clone())?.embedding;
+            question.vector = encoder.embed(question.text.clone())?;
         }
         Ok(())
     }

@@ -93,10 +93,7 @@ fn encoder(session: &Session) -> anyhow::Result<(Encoder, String)> {
 
 /// The embedding function of an encoder.
 fn embed_with(encoder: &Encoder) -> impl Fn(&[&str]) -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> + '_ {
-    move |texts| {
-        let encodings = encoder.encode_batch(texts.iter().map(|text| (*text).to_owned()).collect())?;
-        Ok(encodings.into_iter().map(|encoding| encoding.embedding).collect())
-    }
+    move |texts| Ok(encoder.embed_batch(texts.iter().map(|text| (*text).to_owned()).collect())?)
 }
 
 /// Builds an index and says how many seconds it took.

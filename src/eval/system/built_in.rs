@@ -117,8 +117,7 @@ impl BuiltIn {
         let documents = if dataset.corpus.is_empty() { self.articles(task)? } else { documents(&dataset.corpus) };
         let encoder = self.stages.encoder.clone();
         let embed = move |texts: &[&str]| -> std::result::Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>> {
-            let encodings = encoder.encode_batch(texts.iter().map(|t| (*t).to_owned()).collect())?;
-            Ok(encodings.into_iter().map(|e| e.embedding).collect())
+            Ok(encoder.embed_batch(texts.iter().map(|t| (*t).to_owned()).collect())?)
         };
         self.stages.knowledge.replace_all(&documents, Some(&embed)).map_err(|e| Self::fail(task, e))?;
         Ok(())
@@ -148,7 +147,7 @@ impl BuiltIn {
             let query = example.shown();
             let vector = match mode {
                 SearchMode::Lexical => None,
-                _ => Some(self.stages.encoder.encode(query.clone()).map_err(|e| Self::fail(task, e))?.embedding),
+                _ => Some(self.stages.encoder.embed(query.clone()).map_err(|e| Self::fail(task, e))?),
             };
             let request = SearchRequest { top_k: PASSAGES, mode, filters: Filters::default(), ..SearchRequest::new(query) };
             let found = self.stages.knowledge.search(&request, vector.as_deref()).map_err(|e| Self::fail(task, e))?;

@@ -47,6 +47,23 @@ fn many_callers_get_their_own_answers() {
 }
 
 #[test]
+fn vectors_alone_are_those_of_whole_encodings() {
+    let encoder = start(2, 8);
+    let texts: Vec<String> = (0..40).map(|i| format!("退款 {i} 多久到账 how long for number {i}")).collect();
+    let whole: Vec<Vec<f32>> = encoder.encode_batch(texts.clone()).expect("encoded").into_iter().map(|e| e.embedding).collect();
+    assert_eq!(encoder.embed_batch(texts.clone()).expect("vectors"), whole);
+    let (both, pending) = thread::scope(|scope| {
+        // Jobs of both kinds wait side by side for the same workers.
+        let both = scope.spawn(|| encoder.encode_batch(texts.clone()).expect("encoded"));
+        let pending = encoder.begin_embedding(texts[3].clone()).expect("it begins");
+        (both.join().expect("a thread"), pending.wait().expect("a vector"))
+    });
+    assert_eq!(both.len(), texts.len());
+    assert_eq!(pending, whole[3]);
+    assert_eq!(encoder.embed(texts[3].clone()).expect("a vector"), whole[3]);
+}
+
+#[test]
 fn heads_are_switched_live_and_back() {
     let encoder = start(1, 8);
     let width = encoder.model().sentence_size();
