@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex::RegexSet;
+use regex::{RegexSet, RegexSetBuilder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,7 @@ use super::evaluate::{Evaluation, Hit};
 use super::model::{Applies, Rule, Span};
 use super::models::Models;
 use super::operators::Operator;
+use super::operators::regex::STATES_BYTES;
 use super::sentence::{Sentence, Shared, View};
 use super::value::Value;
 use crate::conversation::Conversation;
@@ -127,6 +128,9 @@ pub struct RuleSet {
 /// Regular expressions up to which all are searched at once; of more, too many states of the search would be new.
 const TOGETHER: usize = 64;
 
+/// Length of a pattern up to which it is searched together with others, bytes: long lists of wordings have too many states.
+const TOGETHER_BYTES: usize = 240;
+
 /// Words up to which the index of all words is a table, which is faster and larger.
 const TABLE_WORDS: usize = 4_000;
 
@@ -152,7 +156,7 @@ impl RuleSet {
                 if let Operator::Regex(regex) = op {
                     let next = regexes.len();
                     regex.slot = *regexes.entry(regex.identity()).or_insert_with(|| {
-                        together.extend(regex.inline().map(|source| (source, next)));
+                        together.extend(regex.inline().filter(|s| s.len() <= TOGETHER_BYTES).map(|source| (source, next)));
                         next
                     });
                 }
@@ -172,7 +176,12 @@ impl RuleSet {
         let owners = needles.into_values().collect();
         together.truncate(TOGETHER);
         let (sources, places): (Vec<String>, Vec<usize>) = together.into_iter().unzip();
-        let expressions = RegexSet::new(&sources).ok().filter(|_| !sources.is_empty()).map(|set| (set, places));
+        let expressions = RegexSetBuilder::new(&sources)
+            .dfa_size_limit(STATES_BYTES)
+            .build()
+            .ok()
+            .filter(|_| !sources.is_empty())
+            .map(|set| (set, places));
         Self { rules, bases, classes, class_count, words, owners, slots, regexes: regexes.len(), expressions, by_id }
     }
 
