@@ -71,8 +71,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# The project's data is written in datasets/*/src. What is large when compiled is compiled here, where Python is: the training
-# rows of the utterances, and the conversations.
+# The project's data is written in datasets/*/src and compiled here, so that nothing is kept twice: the utterances and the
+# conversations.
 folder=$(cd "$(dirname "$0")/.." && pwd)
 compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled file is missing or older than its sources
   local program="$1" sources="$2" compiled
@@ -84,8 +84,8 @@ compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled fil
   done
 }
 data="$folder/datasets"
-compile "$data/build.py" "$data" "$data/service-zh/train.jsonl" "$data/service-en/train.jsonl"
-compile "$data/conversations/build.py" "$data/conversations" "$data/conversations/zh.jsonl" "$data/conversations/en.jsonl"
+compile "$data/build.py" "$data" "$data"/service-{zh,en}/{train,dev,test}.jsonl
+compile "$data/conversations/build.py" "$data/conversations" "$data"/conversations/{zh,en}.jsonl
 
 if ! has cargo; then
   echo "setup: there is no cargo here. Install Rust 1.95 or newer from https://rustup.rs and open a new shell" >&2
