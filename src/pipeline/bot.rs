@@ -63,7 +63,7 @@ impl Bot {
         backend: Backend,
         rewriter: Option<Rewriter>,
     ) -> Result<Self, PipelineError> {
-        book.embed(stages.encoder.embed_batch(book.example_texts())?.into_iter());
+        book.embed(stages.encoder.embed_batch(book.example_texts())?);
         Ok(Self { dialogue: Dialogue::new(book), stages, backend, http: reqwest::Client::new(), rewriter, utc_offset_min: 0 })
     }
 
