@@ -76,6 +76,7 @@ fi
 folder=$(cd "$(dirname "$0")/.." && pwd)
 compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled file is missing or older than its sources
   local program="$1" sources="$2" compiled
+  [ -e "$program" ] || return 0 # an image is built without the data
   for compiled in "${@:3}"; do
     if [ ! -e "$compiled" ] || [ -n "$(find "$sources" -newer "$compiled" \( -name '*.txt' -o -name '*.py' \) -print -quit)" ]; then
       python3 "$program" >/dev/null
