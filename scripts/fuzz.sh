@@ -14,6 +14,7 @@ if [ "${ZHIYIN_FUZZ_WRAPPED:-}" = 1 ]; then # cargo calls this script in place o
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
 fi
 
+case "${1:-}" in -h | --help) sed -n '2,4p' "$0" | sed 's/^# //'; exit 0 ;; esac
 ZHIYIN_FUZZ_WRAPPED=1 RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/fuzz.sh" cargo build --release -p zhiyin-fuzz
 fuzzer="$CARGO_TARGET_DIR/release/zhiyin-fuzz"
 name="${1:-}"
