@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 import noise
+import questions
 import slots
 
 HERE = Path(__file__).resolve().parent
@@ -268,7 +269,11 @@ def main():
                     sound = False
             else:
                 path.write_text(content, encoding="utf-8")
-    return 0 if sound else 1
+    groups, texts, problems = questions.check()
+    print(f"questions: {groups} groups, {texts} texts")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 0 if sound and not problems else 1
 
 
 if __name__ == "__main__":

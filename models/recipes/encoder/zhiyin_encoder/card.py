@@ -10,7 +10,7 @@ from .settings import MODEL_VERSION, Shape
 
 FILES = ("model.safetensors", "config.json", "tokenizer.json", "heads.toml")
 DATA = [
-    ("datasets/service-zh, datasets/service-en, datasets/conversations, pipelines/knowledge", "Apache-2.0", "the project's own"),
+    ("datasets/service-zh, datasets/service-en, datasets/conversations, datasets/questions, pipelines/knowledge", "Apache-2.0", "the project's own"),
     ("CLINC150", "CC-BY-3.0", "clinc/oos-eval 828f8093"),
     ("BANKING77", "CC-BY-4.0", "PolyAI-LDN/task-specific-datasets 57ec275d"),
     ("MultiDoGO", "CDLA-Permissive-1.0", "awslabs/multi-domain-goal-oriented-dialogues-dataset baa30639"),
@@ -53,6 +53,8 @@ def measured(results: dict) -> list[tuple[str, float]]:
             found += [(f"{language}.conversations.emotion.macro_f1", c["emotion"]["macro_f1"])]
         if language in results["faq"]:
             found.append((f"{language}.faq.mrr_at_10", results["faq"][language]["mrr_at_10"]))
+        entries = results["faq_entries"][language]
+        found += [(f"{language}.faq_entries.{k}", entries[k]) for k in ("mrr_at_10", "across_mrr_at_10")]
     public = results["public"]
     found += [(f"en.{name}.frozen_logistic_regression_accuracy", public[name]["accuracy"]) for name in ("banking77", "clinc150") if name in public]
     found += [("en.goemotions.macro_f1", public["goemotions"]["macro_f1"])] if "goemotions" in public else []
@@ -90,6 +92,10 @@ def measured_on(figure: str) -> str:
         return "test split of the public set"
     if "conversations" in figure:
         return "test conversations of datasets/conversations"
+    if "faq_entries.across" in figure:
+        return "test questions of datasets/faq/crosslingual.jsonl over the entries of the other language, retrieval vectors alone"
+    if "faq_entries" in figure:
+        return "test questions of datasets/faq over its entries, retrieval vectors alone"
     if "faq" in figure:
         return "the last question of each article of pipelines/knowledge, kept out of training"
     return f"test split of datasets/service-{figure[:2]}"

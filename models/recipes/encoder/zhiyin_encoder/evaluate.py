@@ -170,6 +170,33 @@ def faq(run) -> dict:
     return result
 
 
+def faq_entries(run) -> dict:
+    """MRR@10 of the test questions of `datasets/faq` over all its entries (title, and title with body), by retrieval vectors alone."""
+    entries, vectors, result = {}, {}, {}
+    for language in own.LANGUAGES:
+        entries[language] = own.json_lines(own.DATASETS / f"faq/{language}/entries.jsonl")
+        texts = [t for e in entries[language] for t in (e["title"], f"{e['title']} {e['body']}")]
+        vectors[language] = np.stack([p.embedding for p in run(texts)])
+
+    def mean_rank(questions: list[tuple[str, list[str]]], language: str) -> float:
+        ids, ranks = [e["id"] for e in entries[language]], []
+        for p, (_, relevant) in zip(run([text for text, _ in questions]), questions):
+            order = np.argsort(-(vectors[language] @ p.embedding).reshape(-1, 2).max(1))[:10]
+            ranks.append(max((1 / (1 + place) for place, i in enumerate(order) if ids[i] in relevant), default=0.0))
+        return float(np.mean(ranks))
+
+    across = [q for q in own.json_lines(own.DATASETS / "faq/crosslingual.jsonl") if q["split"] == "test"]
+    for language in own.LANGUAGES:
+        asked = [q for q in own.json_lines(own.DATASETS / f"faq/{language}/queries.jsonl") if q["split"] == "test"]
+        other = {"zh": "en", "en": "zh"}[language]
+        result[language] = {
+            "mrr_at_10": mean_rank([(q["text"], q["relevant"]) for q in asked], language),
+            "across_mrr_at_10": mean_rank([(q["query"], q["relevant"]) for q in across if q["query_language"] == language], other),
+            "questions": len(asked),
+        }
+    return result
+
+
 def public_results(public: Path, run) -> dict:
     """Frozen sentence vectors with logistic regression on BANKING77 and CLINC150; the emotion head on GoEmotions."""
     result = {}
@@ -222,7 +249,8 @@ def main() -> None:
     for language in own.LANGUAGES:
         results[language] = own_results(language, run, calibration)
         print(language, json.dumps(results[language]), flush=True)
-    results |= {"conversations": conversation_results(run, calibration), "faq": faq(run), "public": {} if options.own_only else public_results(options.public, run)}
+    results |= {"conversations": conversation_results(run, calibration), "faq": faq(run), "faq_entries": faq_entries(run)}
+    results |= {"public": {} if options.own_only else public_results(options.public, run)}
     (options.work / "results.json").write_text(json.dumps(results, indent=1))
     (options.out / "card.toml").write_text(card.card(options.out, results, shape), encoding="utf-8")
     print(json.dumps({k: v for k, v in results.items() if k not in own.LANGUAGES}, indent=1))

@@ -71,25 +71,34 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
 
 
-class MaskedModel(nn.Module):
-    """The trunk with the language-model head that pre-training needs; weights are tied to the word table.
+class WordHead(nn.Module):
+    """Language-model head of masked words; its table is the word table of the trunk."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.transform = nn.Linear(shape.hidden_size, shape.hidden_size)
+        self.norm = nn.LayerNorm(shape.hidden_size)
+        self.bias = nn.Parameter(torch.zeros(shape.vocab_size))
+
+    def word_loss(self, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy of the true tokens at some positions; `hidden` is (positions, hidden)."""
+        logits = F.linear(self.norm(F.gelu(self.transform(hidden))), table, self.bias)
+        return F.cross_entropy(logits.float(), targets)
+
+
+class MaskedModel(WordHead):
+    """The trunk with the language-model head that pre-training needs.
 
     There is no dropout: pre-training here sees its text about once, so there is nothing to overfit.
     """
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__()
+        super().__init__(shape)
         self.trunk = Trunk(shape, dropout=0.0)
-        self.transform = nn.Linear(shape.hidden_size, shape.hidden_size)
-        self.norm = nn.LayerNorm(shape.hidden_size)
-        self.bias = nn.Parameter(torch.zeros(shape.vocab_size))
 
     def forward(self, ids: Tensor, chosen: Tensor, targets: Tensor) -> Tensor:
         """Loss over the masked positions: `chosen` are their flat indices, `targets` their true tokens."""
-        hidden = self.trunk(ids).flatten(0, 1)[chosen]
-        x = self.norm(F.gelu(self.transform(hidden)))
-        logits = F.linear(x, self.trunk.words.weight, self.bias)
-        return F.cross_entropy(logits.float(), targets)
+        return self.word_loss(self.trunk(ids).flatten(0, 1)[chosen], self.trunk.words.weight, targets)
 
 
 class Encoder(nn.Module):

@@ -13,14 +13,19 @@ DATASETS = REPOSITORY / "datasets"
 # Service rows with more copies of the training utterances (`datasets/build.py --copies FOLDER`), if this is set.
 SERVICE = Path(os.environ.get("ZHIYIN_SERVICE_ROWS", DATASETS))
 KNOWLEDGE = REPOSITORY / "pipelines/knowledge"
+# Pieces of knowledge, each with a title and an answer in both languages and questions that ask for it (`datasets/questions`).
+QUESTIONS = DATASETS / "questions"
 LANGUAGES = ("zh", "en")
 
 
 def rows(language: str, split: str) -> list[dict]:
     """Rows of `datasets/service-<language>/<split>.jsonl`; none when the set is not built yet."""
     path = SERVICE / f"service-{language}/{split}.jsonl"
-    if not path.exists():
-        return []
+    return json_lines(path) if path.exists() else []
+
+
+def json_lines(path: Path) -> list[dict]:
+    """The objects of a JSON Lines file."""
     return [json.loads(line) for line in path.open(encoding="utf-8")]
 
 
@@ -37,9 +42,7 @@ def conversations() -> list[tuple[dict, str]]:
     """Whole conversations with the split they belong to."""
     found = []
     for path in sorted((DATASETS / "conversations").glob("*.jsonl")):
-        for line in path.open(encoding="utf-8"):
-            conversation = json.loads(line)
-            found.append((conversation, conversation["labels"]["split"]))
+        found += [(conversation, conversation["labels"]["split"]) for conversation in json_lines(path)]
     return found
 
 
@@ -76,6 +79,25 @@ def front_matter_list(front: str, key: str) -> list[str]:
         return [m.group(1) for m in re.finditer(r'"((?:[^"\\]|\\.)*)"', inline.group(1))]
     block = re.search(rf"(?m)^{key}\s*:\s*\n((?:\s*-\s.*\n?)+)", front)
     return [line.strip()[1:].strip().strip("\"'") for line in block.group(1).splitlines() if line.strip()] if block else []
+
+
+def question_groups() -> list[list[tuple[str, str]]]:
+    """Texts of each group as (kind, text), kind `t` (title), `a` (answer) or `q` (question); near groups stand together."""
+    found: list[list[tuple[str, str]]] = []
+    for path in sorted(QUESTIONS.glob("*.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("## "):
+                found.append([])
+            elif line[1:2] == "|":
+                found[-1].append((line[0], line[2:].strip()))
+    return found
+
+
+def faq_texts() -> list[str]:
+    """Questions that retrieval is measured with: those of `datasets/faq` and the last one of every article."""
+    paths = sorted((DATASETS / "faq").glob("*/queries.jsonl"))
+    found = [q["text"] for path in paths for q in json_lines(path)] + [q["query"] for q in json_lines(DATASETS / "faq/crosslingual.jsonl")]
+    return found + [questions[-1] for _, questions, _ in articles() if questions]
 
 
 def language_model_texts() -> list[str]:

@@ -3,7 +3,8 @@
     python -m zhiyin_encoder.trunk --public PUBLIC --work WORK [--minutes 25]
 
 Every head here reads the sentence vector alone, so that the trunk learns the whole task and not only what the n-gram bag
-leaves. Rows come in batches of a few fixed shapes: with shapes that change at every step most of the time of a CPU goes into
+leaves. The tokens that word dropout hides are guessed again, as in pre-training, and pairs of texts that ask for the same knowledge
+(`retrieval.py`) teach the retrieval vectors. Rows come in batches of a few fixed shapes: with shapes that change at every step most of the time of a CPU goes into
 building kernels (set ONEDNN_PRIMITIVE_CACHE_CAPACITY=20000 all the same). Each of `--processes` workers is one thread with its
 own batches; their gradients are averaged every step.
 """
@@ -25,9 +26,9 @@ from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from . import corpora, labels
+from . import corpora, labels, retrieval
 from .examples import IGNORE, TRAIN_TOKENS, Auxiliary, Example, article_examples, description_examples, entity_tags, held_out, mark_tags, own_examples, public_examples, punctuation_examples
-from .model import Encoder
+from .model import Encoder, WordHead
 from .predict import language_of
 from .refit import rarity
 from .settings import Shape, arguments
@@ -38,10 +39,12 @@ BATCH_TOKENS = 4096
 RATE, WARM_UP, DECAY = 6e-4, 150, 0.05
 SMOOTHING, WORD_DROP, DROPOUT = 0.05, 0.15, 0.1
 PAIR_TEMPERATURE = 0.1
-WEIGHT = {"intent": 1.0, "emotion": 0.5, "act": 2.0, "conduct": 3.0, "entity": 0.3, "punctuation": 0.3, "auxiliary": 0.5, "pair": 0.2}
+WEIGHT = {"intent": 1.0, "emotion": 0.8, "act": 2.0, "conduct": 3.0, "entity": 0.3, "punctuation": 0.3, "auxiliary": 0.5, "pair": 0.1, "words": 0.25, "retrieval": 1.0}
 # Rows of a public set, and sentences without marks, that an epoch draws.
 PUBLIC_ROWS = {"clinc150": 15000, "banking77": 10000, "goemotions": 9000, "cped": 9000, "multidogo": 6000, "tydip": 1400, "presidio": 1200}
 SENTENCES = 8000
+# Texts without labels that an epoch draws, for the masked words.
+TEXT_ROWS = {"english": 8000, "chinese": 12000, "laws": 4000}
 AVERAGE_DECAY = 0.995
 
 
@@ -103,19 +106,35 @@ class Trainee(nn.Module):
 
     def __init__(self, shape: Shape, auxiliary: Auxiliary) -> None:
         super().__init__()
+        self.tables = auxiliary.heads
         heads = {name: len(table) for name, table in auxiliary.heads.items()}
         self.encoder = Encoder(shape, {k: len(v) for k, v in labels.SENTENCE_HEADS.items()}, {k: len(v) for k, v in labels.TOKEN_HEADS.items()}, heads)
         self.plain = nn.ModuleDict({name: nn.Linear(shape.hidden_size, len(names)) for name, names in labels.SENTENCE_HEADS.items()})
+        self.words = WordHead(shape)
         self.dropout = nn.Dropout(DROPOUT)
+
+    def load(self, stored: dict, masked: dict) -> None:
+        """Goes on from a checkpoint: of `finetune` or `refit` the encoder, of this stage all heads; `masked` has the head of words."""
+        state, whole = stored.get("state", stored), stored.get("auxiliary") == self.tables
+        names = ("trunk.", "pool_", "embedding.", "token_heads.", *(("auxiliary.",) if whole else ()))
+        self.encoder.load_state_dict({k: v for k, v in state.items() if k.startswith(names)}, strict=False)
+        if "plain" in stored:
+            self.plain.load_state_dict(stored["plain"])
+        self.words.load_state_dict({k: v for k, v in masked.items() if not k.startswith("trunk.")}, strict=False)
 
     def losses(self, rows: Rows, chosen: np.ndarray, width: int, rng: np.random.Generator, mask_id: int, class_weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """One loss a task over the rows that have its label."""
         ids, length = rows.ids[chosen, :width].astype(np.int64), rows.length[chosen]
         places = np.arange(width)[None]
         inner = (places > 0) & (places < length[:, None] - 1)
-        ids = np.where(inner & (rng.random(ids.shape) < WORD_DROP), mask_id, ids)
+        # As many hidden tokens in every batch of a width, so that the kernels see few shapes.
+        hidden_words = np.resize(rng.permutation(np.flatnonzero(inner)), int(WORD_DROP * ids.size))
+        true_words = ids.ravel()[hidden_words]
+        ids.ravel()[hidden_words] = mask_id
         hidden, sentence = self.encoder(torch.from_numpy(ids), torch.from_numpy((places < length[:, None]).astype(np.int64)))
         dropped, weight, found = self.dropout(sentence), torch.from_numpy(rows.weight[chosen]), {}
+        masked = hidden.flatten(0, 1)[torch.from_numpy(hidden_words)]
+        found["words"] = self.words.word_loss(masked, self.encoder.trunk.words.weight, torch.from_numpy(true_words))
 
         def mean(loss: Tensor, known: Tensor) -> Tensor:
             return (loss * known).sum() / known.sum().clamp(min=1)
@@ -194,6 +213,8 @@ def load_rows(options) -> tuple[list[Example], Auxiliary, list[Example]]:
     marked = [e.text for e in drawn.sample(own, SENTENCES)] + drawn.sample([r.text for r in corpora.cped(options.public)], SENTENCES // 2)
     marked += drawn.sample([r.text for r in corpora.goemotions(options.public)], SENTENCES // 2)
     joined += punctuation_examples([t for t in marked if corpora.canonical(t) not in unseen])
+    for kind, texts in corpora.language_model_texts(options.public).items():
+        joined += [Example(t) for t in drawn.sample(texts, min(TEXT_ROWS[kind], len(texts))) if corpora.canonical(t) not in unseen]
     return joined, auxiliary, own_examples("dev")
 
 
@@ -210,10 +231,10 @@ def work(rank: int, options) -> None:
     train, auxiliary, dev = load_rows(options)
     rows, dev_rows = Rows(train, tokenizer, auxiliary), Rows(dev, tokenizer, auxiliary)
     model = Trainee(shape, auxiliary)
-    stored = torch.load(options.work / options.start, weights_only=True)
-    stored = stored.get("state", stored)
-    known = {k: v for k, v in stored.items() if k.startswith(("trunk.", "pool_", "embedding.", "token_heads."))}
-    model.encoder.load_state_dict(known, strict=False)
+    masked = options.work / "adapted.pt"
+    model.load(torch.load(options.work / options.start, weights_only=True), torch.load(masked, weights_only=True) if masked.exists() else {})
+    asked, asked_dev = retrieval.load()
+    pairs = retrieval.Pairs(asked, tokenizer)
     weights = {}
     for name, target in (("intent", rows.intent), ("emotion", rows.emotion)):
         number = torch.bincount(torch.from_numpy(target[target >= 0]), minlength=len(labels.SENTENCE_HEADS[name]))
@@ -227,13 +248,16 @@ def work(rank: int, options) -> None:
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=DECAY, betas=(0.9, 0.98), fused=True)
     average, mine = copy.deepcopy(model), np.arange(len(rows.ids))[rank :: options.processes]
     if rank == 0:
-        print(f"{len(rows.ids)} rows, mean {rows.length.mean():.1f} tokens; dev before: {dev_scores(model, dev_rows, dev)}", flush=True)
+        before = f"{dev_scores(model, dev_rows, dev)}; {retrieval.reciprocal_rank(model.encoder, asked_dev, tokenizer)}"
+        print(f"{len(rows.ids)} rows, mean {rows.length.mean():.1f} tokens, {len(asked)} groups of questions; dev before: {before}", flush=True)
     started, step, minutes, epoch, means, seen = time.time(), 0, 0.0, 0, {}, 0
     while minutes < options.minutes:
         epoch += 1
         for width, chosen in rows.batches(mine, rng):
             with torch.autocast("cpu", torch.bfloat16):
                 found = model.losses(rows, chosen, width, rng, mask_id, weights)
+                if step % retrieval.EVERY == 0:
+                    found["retrieval"] = retrieval.loss(model.encoder.embed(model.encoder(*pairs.batch(rng, mask_id))[1]))
             sum(WEIGHT[name] * value for name, value in found.items()).backward()
             flat[-1] = (time.time() - started) / 60
             dist.all_reduce(flat)
@@ -254,12 +278,12 @@ def work(rank: int, options) -> None:
                 print(f"step {step} epoch {epoch} minutes {minutes:.1f} {options.processes * seen / minutes / 60:.0f} rows/s {shown}", flush=True)
             if rank == 0 and step % 400 == 0:
                 save(average, auxiliary, options.work)
-                print(f"step {step} dev {dev_scores(average, dev_rows, dev)}", flush=True)
+                print(f"step {step} dev {dev_scores(average, dev_rows, dev)}; {retrieval.reciprocal_rank(average.encoder, asked_dev, tokenizer)}", flush=True)
             if minutes >= options.minutes:
                 break
     if rank == 0:
         save(average, auxiliary, options.work)
-        print(f"end step {step} epoch {epoch} dev {dev_scores(average, dev_rows, dev)}", flush=True)
+        print(f"end step {step} epoch {epoch} dev {dev_scores(average, dev_rows, dev)}; {retrieval.reciprocal_rank(average.encoder, asked_dev, tokenizer)}", flush=True)
     dist.destroy_process_group()
 
 
