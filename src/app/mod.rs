@@ -16,7 +16,7 @@ pub use assets::{Sample, load_rules, load_samples, load_scheme, load_schemes};
 pub use chat::{bot_around, build_bot, chat_book};
 pub use evaluation::evaluation_system;
 pub use player::{PlayOptions, Played, play};
-pub use service::{App, AppError, FirstToken};
+pub use service::{App, AppError, FirstToken, vad_config};
 pub use stages::{Built, StageOptions, build_stages, knowledge_config, registry};
 
 #[cfg(test)]

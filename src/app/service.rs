@@ -284,7 +284,7 @@ fn sample_player(hub: Hub, home: &Path) -> SamplePlayer {
 }
 
 /// Voice activity as set; what the words mean changes nothing if that is switched off.
-fn vad_config(settings: &Settings) -> VadConfig {
+pub fn vad_config(settings: &Settings) -> VadConfig {
     let known = VadConfig::default();
     let by_meaning = |ms: u32| if settings.vad.by_meaning { ms } else { 0 };
     VadConfig {

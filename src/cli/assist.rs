@@ -11,7 +11,7 @@ use clap::Args;
 use super::Session;
 use super::demo::read_speed;
 use super::render::event_line;
-use crate::app::{PlayOptions, StageOptions, build_stages, play};
+use crate::app::{PlayOptions, StageOptions, build_stages, play, vad_config};
 use crate::conversation::{CallId, Conversation};
 use crate::event::{Call, MemorySink, NewCall, now_rfc3339};
 use crate::pipeline::{Ending, Hub, HubConfig, NewMessage};
@@ -65,7 +65,7 @@ pub(super) async fn run(session: Session, arguments: AssistArguments) -> anyhow:
     let config = HubConfig {
         admission: crate::pipeline::Admission::up_to(1),
         resume_grace: Duration::from_secs(1),
-        vad: crate::vad::VadConfig::default(),
+        vad: vad_config(&session.settings),
     };
     let hub = Hub::new(built.stages, Arc::new(sink), config);
     if is_text {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::Session;
 use super::transcribe::{KNOWN as RECORDINGS, save_transcript, transcribe};
-use crate::app::{StageOptions, build_stages, load_scheme};
+use crate::app::{StageOptions, build_stages, load_scheme, vad_config};
 use crate::conversation::{Conversation, Language, Role};
 use crate::pipeline::{
     CONVERSATION_FILES, Journal, RawConversation, Refused, Stages, annotate, conversations, files_of, is_kind, scorecard,
@@ -147,14 +147,14 @@ fn with_transcripts(
     let options = StageOptions { recogniser: true, pipeline: "transcribe", index: None, scheme: arguments.scheme.as_deref() };
     // Listening needs the stages of the transcription pipeline; the models in them are the same.
     let ears = build_stages(&session.home, &session.settings, options)?.stages;
-    let languages = vec!["zh".to_owned(), "en".to_owned()];
+    let (vad, languages) = (vad_config(&session.settings), vec!["zh".to_owned(), "en".to_owned()]);
     let bar = ProgressBar::new(sounds.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {eta} left {msg}")?);
     for sound in &sounds {
         let name = sound.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = folder.join(format!("{name}.json"));
         if !target.is_file() {
-            let heard = tokio::runtime::Handle::current().block_on(transcribe(&ears, sound, &languages, &roles));
+            let heard = tokio::runtime::Handle::current().block_on(transcribe(&ears, vad.clone(), sound, &languages, &roles));
             let kept = heard.and_then(|c| save_transcript(&Conversation { id: name.clone(), ..c }, &target));
             if let Err(error) = kept {
                 let place = sound.display().to_string();

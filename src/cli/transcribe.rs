@@ -12,10 +12,11 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Session;
-use crate::app::{PlayOptions, StageOptions, build_stages, play};
+use crate::app::{PlayOptions, StageOptions, build_stages, play, vad_config};
 use crate::conversation::{Conversation, Role};
 use crate::event::{Event, MemorySink};
 use crate::pipeline::{Hub, HubConfig, head_of, spoken_in};
+use crate::vad::VadConfig;
 
 /// Form of a transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -100,7 +101,7 @@ pub(super) async fn run(session: Session, arguments: TranscribeArguments) -> any
     if arguments.out.is_none() {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
-    let (stages, languages) = (&built.stages, &arguments.languages);
+    let (stages, settings, languages) = (&built.stages, &session.settings, &arguments.languages);
     let outcomes = futures::stream::iter(&works).map(|work| {
         let missing: Vec<(Form, Option<PathBuf>)> = forms
             .iter()
@@ -112,7 +113,7 @@ pub(super) async fn run(session: Session, arguments: TranscribeArguments) -> any
             if missing.is_empty() {
                 return (work, missing, Ok(None));
             }
-            let heard = transcribe(stages, &work.file, languages, roles).await;
+            let heard = transcribe(stages, vad_config(settings), &work.file, languages, roles).await;
             (work, missing, heard.map(Some))
         }
     });
@@ -208,9 +209,10 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// One recording through the listening stages.
+/// One recording through the listening stages, which end an utterance as `vad` says.
 pub(super) async fn transcribe(
     stages: &Arc<crate::pipeline::Stages>,
+    vad: VadConfig,
     file: &Path,
     languages: &[String],
     roles: &[Role],
@@ -222,11 +224,7 @@ pub(super) async fn transcribe(
             kept.lock().push(event.clone());
         }
     });
-    let config = HubConfig {
-        admission: crate::pipeline::Admission::up_to(1),
-        resume_grace: Duration::from_secs(1),
-        vad: crate::vad::VadConfig::default(),
-    };
+    let config = HubConfig { admission: crate::pipeline::Admission::up_to(1), resume_grace: Duration::from_secs(1), vad };
     let hub = Hub::new(Arc::clone(stages), Arc::new(sink), config);
     let options = PlayOptions { languages: languages.to_vec(), roles: roles.to_vec(), ..PlayOptions::default() };
     let played = play(&hub, file, options).await?;

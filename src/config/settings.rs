@@ -337,6 +337,9 @@ impl Settings {
             figment = figment.merge(Env::prefixed("ZHIYIN_").ignore(&["home"]).split("__"));
         }
         let mut problems = unknown_keys(&table);
+        if with_environment {
+            problems.extend(unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())));
+        }
         match figment.extract::<Settings>() {
             Ok(settings) => {
                 problems.extend(settings.contradictions());
@@ -419,6 +422,18 @@ fn unknown_keys(table: &toml::Table) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Variables that are written as settings are, `ZHIYIN_SECTION__KEY`, and name none.
+pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Problem> {
+    let problem = |name: String| {
+        let (section, rest) = name.strip_prefix("ZHIYIN_")?.split_once("__")?;
+        let key = rest.split("__").next().unwrap_or(rest).to_lowercase();
+        let keys = toml::Table::from_iter([(key, toml::Value::Boolean(true))]);
+        let problem = unknown_keys(&toml::Table::from_iter([(section.to_lowercase(), keys.into())])).pop()?;
+        Some(Problem { key: name, ..problem })
+    };
+    names.filter_map(problem).collect()
 }
 
 fn unknown<'a>(key: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Problem {

@@ -1,3 +1,4 @@
+use super::settings::unknown_variables;
 use super::*;
 
 #[test]
@@ -32,6 +33,16 @@ fn heads_are_named_by_task_and_checked() {
         let message = Settings::from_toml(&format!("[heads.emotion]\n{bad}\n")).unwrap_err().to_string();
         assert!(message.contains(expected), "{bad}: {message}");
     }
+}
+
+#[test]
+fn a_variable_that_no_setting_has_is_named() {
+    let names =
+        ["ZHIYIN_SERVER__LISEN", "ZHIYIN_VAD__ENDPOINT_MS", "ZHIYIN_HEADS__MINE__MODEL", "ZHIYIN_SERVICE_HOST", "ZHIYIN_VDA__X"];
+    let problems = unknown_variables(names.iter().map(|name| (*name).to_owned()));
+    let shown: Vec<(&str, Option<&str>)> = problems.iter().map(|p| (p.key.as_str(), p.hint.as_deref())).collect();
+    let expected = [("ZHIYIN_SERVER__LISEN", "did you mean \"listen\"?"), ("ZHIYIN_VDA__X", "did you mean \"vad\"?")];
+    assert_eq!(shown, expected.map(|(key, hint)| (key, Some(hint))));
 }
 
 #[test]

@@ -140,12 +140,9 @@ impl KnowledgeIndex {
     ) -> Result<Found> {
         let started = Instant::now();
         let conditions = self.lexical.conditions(snapshot, request, parsed);
-        let by_words = |dense_only: bool| match dense_only {
-            true => Ok(None),
-            false => self.by_words(snapshot, parsed, &conditions).map(Some),
-        };
+        let by_words = || self.by_words(snapshot, parsed, &conditions);
         let mut degraded = Vec::new();
-        let mut lexical = by_words(request.mode == SearchMode::Dense)?;
+        let mut lexical = (request.mode != SearchMode::Dense).then(by_words).transpose()?;
         let words_ms = ms_since(started);
         let vector = if request.mode == SearchMode::Lexical { None } else { query_vector() };
         let waited_ms = ms_since(started) - words_ms;
@@ -155,7 +152,7 @@ impl KnowledgeIndex {
                 let found = self.dense(snapshot, request, parsed, &conditions, vector)?;
                 if found.is_none() {
                     degraded.push("dense".to_owned());
-                    lexical = lexical.map_or_else(|| by_words(false), |found| Ok(Some(found)))?;
+                    lexical = Some(lexical.map_or_else(by_words, Ok)?);
                 }
                 found
             }

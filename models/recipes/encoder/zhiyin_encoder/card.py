@@ -27,7 +27,7 @@ LIMITS = [
     "Intents that differ by one fact (order status and delivery status, refund request and refund status) are confused most; the right one is among the first three far more often than first.",
     "Entity spans of the head alone are weak (weaker than version 4's): take numbers, dates and amounts from rules (patterns, check digits) and use the head as a hint.",
     "Punctuation misses more marks than it sets.",
-    "Rare conduct labels (abuse, sarcasm, media threat) are mostly missed: word lists must stand beside the head.",
+    "Sarcasm is mostly missed, and threats to go public often: word lists must stand beside the head.",
     "The test utterances are written by the project, not recorded; figures on real calls will be lower, and recognition errors cost more.",
     "Traditional characters and dialects occur in training, but rarely. Other languages than Mandarin and English are not understood.",
     "Emotion is read from words alone.",
