@@ -1,6 +1,6 @@
 //! `zhiyin eval compare`, `report` and `gate`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -177,6 +177,16 @@ pub(super) fn run_gate(session: &Session, arguments: &GateArguments) -> anyhow::
             run_all(session, &guarded, &arguments.tasks, &arguments.system)?
         }
     };
+    for (task, dataset, result) in &finished.done {
+        let answered: HashSet<&str> = result.predictions.iter().map(|p| p.id.as_str()).collect();
+        let lacking = dataset.examples.iter().filter(|e| !answered.contains(e.id.as_str())).count();
+        anyhow::ensure!(
+            lacking == 0,
+            "{}: the results lack {lacking} of {} items; a gate is made of whole tasks, run it without --limit or --only",
+            task.id,
+            dataset.examples.len()
+        );
+    }
     let without: Vec<&str> =
         finished.done.iter().map(|(t, ..)| t.id.as_str()).filter(|id| !baselines.contains_key(*id)).collect();
     for id in &without {

@@ -185,9 +185,15 @@ fn redact(file: &Path, kinds: &KindSet, audio: Option<(&Path, &Path)>) -> anyhow
             .turns
             .iter()
             .zip(&found)
-            .filter(|(_, findings)| !findings.is_empty())
-            .filter_map(|(turn, _)| Some(TimeSpan::new(turn.start_ms?, turn.end_ms?)))
-            .collect();
+            .enumerate()
+            .filter(|(_, (_, findings))| !findings.is_empty())
+            .map(|(n, (turn, _))| {
+                let times = turn.start_ms.zip(turn.end_ms);
+                times.map(|(start, end)| TimeSpan::new(start, end)).with_context(|| {
+                    format!("turn {n} has personal data but no start_ms and end_ms: the recording cannot be silenced there")
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
         let decoded = decode_file(recording).with_context(|| recording.display().to_string())?;
         let channels: Vec<Vec<f32>> = decoded.channels.iter().map(|c| silence_spans(c, decoded.sample_rate_hz, &spans)).collect();
         std::fs::write(out, encode_wav(&channels, decoded.sample_rate_hz)?)

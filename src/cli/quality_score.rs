@@ -1,5 +1,6 @@
 //! `zhiyin quality score`: conversations of files through annotation, rules and scheme, in parallel and resumable.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,11 @@ pub(super) fn run(session: &Session, arguments: &ScoreArguments) -> anyhow::Resu
     let options =
         StageOptions { recogniser: sounds, pipeline: "quality-review", index: None, scheme: arguments.scheme.as_deref() };
     let stages = build_stages(&session.home, &session.settings, options)?.stages;
+    let (rules, scheme) = (stages.rules(), stages.scheme());
+    let sources: Vec<String> = rules.rules().iter().map(|r| r.source.to_string()).chain([scheme.source.to_string()]).collect();
+    journal
+        .expect_inputs(sources.iter().map(String::as_str).chain([&**stages.encoder.model().version()]))
+        .map_err(anyhow::Error::msg)?;
     let inputs = with_transcripts(session, &stages, files, arguments)?;
     let total: u64 = inputs.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
     let mut run = Run {
@@ -150,6 +156,13 @@ fn with_transcripts(
     let (vad, languages) = (vad_config(&session.settings), vec!["zh".to_owned(), "en".to_owned()]);
     let bar = ProgressBar::new(sounds.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {eta} left {msg}")?);
+    let mut by_name: HashMap<_, &PathBuf> = HashMap::new();
+    for sound in &sounds {
+        if let Some(other) = by_name.insert(sound.file_name(), sound) {
+            let (one, two) = (other.display(), sound.display());
+            anyhow::bail!("{one} and {two} would have one transcript; score them into --out folders of their own");
+        }
+    }
     for sound in &sounds {
         let name = sound.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = folder.join(format!("{name}.json"));

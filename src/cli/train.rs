@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Session;
 use crate::inference::EncoderModel;
-use crate::registry::ModelKind;
+use crate::registry::{ModelKind, Registry};
 use crate::train::{Dataset, Mode, Progress, Report, TrainSettings, Trained, train};
 
 /// Arguments of `zhiyin train`.
@@ -112,10 +112,7 @@ fn run_blocking(session: &Session, arguments: &TrainArguments) -> anyhow::Result
     let registry = crate::app::registry(&session.home, &session.settings)?;
     let id = arguments.encoder.as_deref().unwrap_or(&session.settings.encoder.model);
     let resolved = registry.resolve_kind(id, ModelKind::Encoder)?;
-    if arguments.out.join("card.toml").is_file() && registry.find(&arguments.out.to_string_lossy())?.card.kind != ModelKind::Head
-    {
-        bail!("{} holds another model; choose another folder for --out", arguments.out.display());
-    }
+    expect_room(&registry, &arguments.out)?;
     let data = Dataset::load(&arguments.data, arguments.dev.as_deref(), arguments.test.as_deref(), &settings)?;
     if data.leaked > 0 {
         eprintln!("{} training rows also stand in the dev or test split; they are left out", data.leaked);
@@ -133,6 +130,24 @@ fn run_blocking(session: &Session, arguments: &TrainArguments) -> anyhow::Result
         print(&trained, &card.id, &arguments.out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of a new head is absent, empty, or holds an earlier head: everything in it is replaced.
+fn expect_room(registry: &Registry, out: &Path) -> anyhow::Result<()> {
+    if out.join("card.toml").is_file() {
+        if registry.find(&out.to_string_lossy())?.card.kind != ModelKind::Head {
+            bail!("{} holds another model; choose another folder for --out", out.display());
+        }
+    } else if out.exists() && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!(
+            "{} holds something that is no head; choose a new folder for --out, for example {}/my-head",
+            out.display(),
+            out.display()
+        );
+    } else if out.is_file() {
+        bail!("{} is a file; --out names a folder", out.display());
+    }
+    Ok(())
 }
 
 fn settings(arguments: &TrainArguments) -> anyhow::Result<TrainSettings> {

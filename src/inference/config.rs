@@ -12,7 +12,7 @@ use super::modern::ModernConfig;
 const MODERN: &str = "modernbert";
 
 /// How a sentence vector is made of the hidden states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Zhiyin's own: projections of the first state and of the mean, summed, normalised, GELU; the n-gram bag behind.

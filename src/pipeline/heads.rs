@@ -240,14 +240,19 @@ impl HeadSwitch {
         if routes == state.routes {
             return Ok(());
         }
+        // A head that was trained anew under its name is read again.
+        let is_current = |id: &str, head: &Head| {
+            self.registry.find(id).is_ok_and(|entry| *head.spec().version == *format!("{}@{}", entry.card.id, entry.card.version))
+        };
         for task in routes.tasks.keys() {
             let wanted = routes.champion(task);
-            if state.applied.get(task).map(String::as_str) == wanted {
+            let current = wanted.is_none_or(|id| state.loaded.get(id).is_some_and(|head| is_current(id, head)));
+            if state.applied.get(task).map(String::as_str) == wanted && current {
                 continue;
             }
             match wanted {
                 Some(id) => {
-                    let head = match state.loaded.get(id).filter(|head| head.spec().name == *task) {
+                    let head = match state.loaded.get(id).filter(|head| head.spec().name == *task && is_current(id, head)) {
                         Some(head) => head.clone(),
                         None => load_head(&self.registry, self.encoder.model(), id, Some(task.as_str()))?,
                     };

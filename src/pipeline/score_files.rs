@@ -74,6 +74,32 @@ impl Journal {
         Ok(Self { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 20, file), done })
     }
 
+    /// Refuses to go on with results that other rules, another scheme or another model made. `inputs` are their sources and
+    /// versions; their digest stands beside the journal, in `<name>.inputs`.
+    ///
+    /// # Errors
+    /// The inputs are others than those of the results that are kept, or the digest cannot be read or written.
+    pub fn expect_inputs<'v>(&self, inputs: impl IntoIterator<Item = &'v str>) -> Result<(), String> {
+        let place = self.path.with_extension("inputs");
+        let mut digest = Sha256::new();
+        for input in inputs {
+            digest.update((input.len() as u64).to_le_bytes());
+            digest.update(input);
+        }
+        let digest = format!("{:x}\n", digest.finalize());
+        let failed = |e: std::io::Error| format!("{}: {e}", place.display());
+        if !self.is_empty() && place.is_file() {
+            if std::fs::read_to_string(&place).map_err(failed)? == digest {
+                return Ok(());
+            }
+            return Err(format!(
+                "{}: what is kept there was made with other rules, another scheme or another model; name another --out folder, or delete this one",
+                self.path.display()
+            ));
+        }
+        std::fs::write(&place, digest).map_err(failed)
+    }
+
     /// Conversations that are scored.
     pub fn len(&self) -> usize {
         self.done.len()
@@ -330,4 +356,23 @@ fn hit_rows(card: &Scorecard, mut push: impl FnMut(Vec<Cell>) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_goes_on_with_the_same_inputs_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.jsonl");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.expect_inputs(["rule one", "scheme"]).unwrap();
+        journal.expect_inputs(["rule two", "scheme"]).unwrap();
+        journal.append(&[("a".to_owned(), b"{\"call_id\":\"a\"}".to_vec())]).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        journal.expect_inputs(["rule two", "scheme"]).unwrap();
+        assert!(journal.expect_inputs(["rule one", "scheme"]).unwrap_err().contains("another --out"));
+        assert!(journal.expect_inputs(["rule twos", "cheme"]).is_err(), "where one input ends and the next begins counts");
+    }
 }

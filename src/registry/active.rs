@@ -93,7 +93,9 @@ impl Registry {
         let route = routes.tasks.entry(task.to_owned()).or_default();
         let before = route.champion.clone();
         match change {
-            RouteChange::Activate(champion) if champion == before => return Ok(routes),
+            RouteChange::Activate(None) if before.is_none() => return Ok(routes),
+            // The same name again: its folder may hold a newer head, so services look again.
+            RouteChange::Activate(champion) if champion == before => {}
             RouteChange::Activate(champion) => {
                 route.previous.insert(0, before.unwrap_or_default());
                 route.previous.truncate(HISTORY);

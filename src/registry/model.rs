@@ -218,6 +218,9 @@ impl Registry {
             }
             return Err(self.unknown(id));
         }
+        if let Some((task, _)) = self.routes()?.tasks.iter().find(|(_, route)| route.champion.as_deref() == Some(id)) {
+            return refuse(&format!("it answers the task {task}; `zhiyin models rollback {task}` first"));
+        }
         let staging = Staging::begin(&self.config.user_dir, id)?;
         let mut freed = 0;
         for folder in [dir, unfinished, self.config.cache_dir.join(id)] {

@@ -356,6 +356,22 @@ fn only_what_was_pulled_can_be_removed() {
 }
 
 #[test]
+fn a_head_that_answers_a_task_is_not_removed_and_can_be_activated_anew() {
+    let place = Place::new();
+    let registry = place.offline();
+    put_plain(&place.user("mine"), "mine", &ggml(10));
+    let activate = || registry.change_route("intent", RouteChange::Activate(Some("mine".to_owned())), None).unwrap();
+    let first = activate();
+    let message = registry.remove("mine").unwrap_err().to_string();
+    assert!(message.contains("intent") && place.user("mine").exists(), "{message}");
+    let again = activate();
+    assert!(again.revision > first.revision, "services look again, the folder may hold a newer head");
+    assert_eq!(again.tasks["intent"].previous, first.tasks["intent"].previous);
+    registry.change_route("intent", RouteChange::Rollback, None).unwrap();
+    assert!(registry.remove("mine").is_ok());
+}
+
+#[test]
 fn the_users_model_wins_over_a_shipped_one_of_the_same_name() {
     let place = Place::new();
     put_plain(&place.shipped("m"), "m", &ggml(10));

@@ -15,7 +15,7 @@ const TRUNK_FILES: [&str; 3] = ["model.safetensors", "config.json", "tokenizer.j
 
 impl Trained {
     /// Writes the head as a model folder: weights, labels, its trunk where it has one, and a card with the figures and
-    /// `command`. The folder takes its place by one rename; one that is there is replaced.
+    /// `command`. The folder takes its place by one rename; one that is there is replaced, whatever it holds.
     ///
     /// # Errors
     /// The folder cannot be written, or its name is no model's name.
@@ -40,11 +40,20 @@ impl Trained {
             card.files.push(CardFile::of(staging.path(), &name)?);
         }
         card.write(staging.path())?;
-        // What stood there goes away only once the new folder is whole.
-        if folder.exists() {
-            std::fs::remove_dir_all(folder).map_err(unwritable)?;
+        // What stood there is set aside first and goes away only once the new folder has its name.
+        let aside = tempfile::Builder::new().prefix(".train-").tempdir_in(parent).map_err(unwritable)?;
+        let before = aside.path().join("before");
+        let replaces = folder.exists();
+        if replaces {
+            std::fs::rename(folder, &before).map_err(unwritable)?;
         }
-        std::fs::rename(staging.keep(), folder).map_err(unwritable)?;
+        if let Err(source) = std::fs::rename(staging.path(), folder) {
+            if replaces && std::fs::rename(&before, folder).is_err() {
+                let _ = aside.keep(); // the only copy of what stood there
+            }
+            return Err(unwritable(source));
+        }
+        let _ = staging.keep();
         Ok(card)
     }
 

@@ -116,26 +116,35 @@ impl Dataset {
         queues.sort();
         let mut random = Random::new(settings.seed);
         queues.iter_mut().for_each(|(_, q)| random.shuffle(q));
-        // A label keeps at least three quarters of its rows.
-        let mut left: Vec<usize> = queues.iter().map(|(_, q)| q.len() / 4).collect();
+        // A label keeps at least three quarters of its rows, also where a whole group goes.
+        let label_of = |place: usize| self.train[place].labels.first().cloned().unwrap_or_default();
+        let mut spare: HashMap<String, usize> = queues.iter().map(|(label, q)| (label.clone(), q.len() / 4)).collect();
         let mut held: HashSet<usize> = HashSet::new();
         let groups = self.groups();
-        while held.len() < wanted && left.iter().any(|n| *n > 0) {
-            for ((_, queue), left) in queues.iter_mut().zip(&mut left) {
-                if *left == 0 || held.len() >= wanted {
+        while held.len() < wanted && queues.iter().any(|(_, queue)| !queue.is_empty()) {
+            for (label, queue) in &mut queues {
+                if spare[label] == 0 || held.len() >= wanted {
+                    queue.clear();
                     continue;
                 }
-                *left -= 1;
                 let Some(place) = queue.pop() else { continue };
-                match &self.train[place].group {
-                    Some(group) => held.extend(&groups[group]),
-                    None => drop(held.insert(place)),
+                let whole = self.train[place].group.as_ref().map_or_else(|| vec![place], |group| groups[group].clone());
+                let mut cost: HashMap<String, usize> = HashMap::new();
+                whole.iter().filter(|p| !held.contains(*p)).for_each(|p| *cost.entry(label_of(*p)).or_default() += 1);
+                if cost.iter().all(|(label, n)| spare.get(label).is_some_and(|left| left >= n)) {
+                    for (label, n) in cost {
+                        spare.entry(label).and_modify(|left| *left -= n);
+                    }
+                    held.extend(whole);
                 }
             }
         }
         if held.is_empty() {
             return Err(TrainError::data(
-                format!("{} rows are too few to hold a dev split out: every label has fewer than 4", self.train.len()),
+                format!(
+                    "{} rows are too few to hold a dev split out: every label has fewer than 4, or its groups are too large",
+                    self.train.len()
+                ),
                 "add rows, or give a file with `--dev`",
             ));
         }

@@ -79,7 +79,10 @@ pub(super) fn report(
             counts[truth][0] += 1;
         } else {
             counts[wide][1] += 1;
-            counts[truth][2] += 1;
+            // Rows out of scope, where the head has no such label.
+            if let Some(count) = counts.get_mut(truth) {
+                count[2] += 1;
+            }
         }
         let confidence = softmax(row, temperature)[wide];
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];

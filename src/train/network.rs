@@ -78,6 +78,9 @@ impl Network {
         if !["bert", "roberta", "xlm-roberta", "distilbert"].contains(&config.model_type.as_str()) {
             return Err(refuse(format!("a trunk of type {} cannot be tuned", config.model_type)));
         }
+        if config.classifier.is_classifier() {
+            return Err(refuse("a classifier reads its sentence vector in a way of its own, which is not tuned".to_owned()));
+        }
         let bytes = std::fs::read(&path).map_err(|source| TrainError::Unreadable { path: path.clone(), source })?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
         let mut vars = HashMap::new();
@@ -107,6 +110,10 @@ impl Network {
     }
 
     /// Width of the sentence vector.
+    pub(super) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
     pub(super) fn width(&self) -> usize {
         self.config.hidden_size
     }

@@ -56,12 +56,9 @@ pub(super) fn read(path: &Path, rules: Rules<'_>) -> Result<Parts, TrainError> {
     }
 }
 
-/// Names under which a row may carry its labels, the task's own first.
+/// Names under which a row may carry its labels, each with its plural, the task's own first.
 fn label_fields(task: &str) -> Vec<String> {
-    [task.to_owned(), format!("{task}s")]
-        .into_iter()
-        .chain(["label", "labels", "intent", "intents", "category"].map(str::to_owned))
-        .collect()
+    [task, "label", "intent", "category"].into_iter().flat_map(|name| [name.to_owned(), format!("{name}s")]).collect()
 }
 
 /// A label as it stands in the head; the public sets write `oos`.
@@ -95,13 +92,19 @@ fn checked(text: Option<&str>) -> Result<String, String> {
 fn json_lines(path: &Path, text: &str, rules: Rules<'_>) -> Result<Vec<Row>, TrainError> {
     let fields = label_fields(rules.task);
     let (mut rows, mut ids, mut bad) = (Vec::new(), Ids::default(), Complaints::new(path));
-    for (line, content) in (1..).zip(text.lines()).filter(|(_, c)| !c.trim().is_empty()) {
-        let parsed = serde_json::from_str::<Map<String, Value>>(content).map_err(|e| format!("no JSON object: {e}"));
+    let lines = (1..).zip(text.lines()).filter(|(_, content)| !content.trim().is_empty());
+    let parse = |content: &str| serde_json::from_str::<Map<String, Value>>(content).map_err(|e| format!("no JSON object: {e}"));
+    let objects: Vec<(usize, Result<Map<String, Value>, String>)> = lines.map(|(line, content)| (line, parse(content))).collect();
+    // One name, or its plural, holds the labels of the whole file: a row without it has no label, whatever else it carries.
+    let holds = |o: &Map<String, Value>, name: &String| o.get(name).is_some_and(|v| !v.is_null());
+    let filled = |names: &&[String]| objects.iter().flat_map(|(_, o)| o).any(|o| names.iter().any(|name| holds(o, name)));
+    let names = fields.chunks(2).find(filled).unwrap_or_default();
+    for (line, parsed) in objects {
         let row = parsed.and_then(|object| {
             let id = object.get("id").map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
             ids.check(id, line)?;
             let group = ["situation", "group"].iter().find_map(|f| object.get(*f)?.as_str()).map(str::to_owned);
-            Ok(Row { text: checked(object.get("text").and_then(Value::as_str))?, labels: labels(&object, &fields)?, group })
+            Ok(Row { text: checked(object.get("text").and_then(Value::as_str))?, labels: labels(&object, names)?, group })
         });
         match row {
             Ok(row) if row.labels.is_empty() && rules.skip_unlabelled => {}
@@ -116,9 +119,8 @@ fn json_lines(path: &Path, text: &str, rules: Rules<'_>) -> Result<Vec<Row>, Tra
 }
 
 /// Labels of a row; none when no field has them.
-fn labels(object: &Map<String, Value>, fields: &[String]) -> Result<Vec<String>, String> {
-    let present = |f: &&String| object.get(*f).is_some_and(|v| !v.is_null());
-    let Some((field, value)) = fields.iter().find(present).and_then(|f| Some((f, object.get(f)?))) else {
+fn labels(object: &Map<String, Value>, names: &[String]) -> Result<Vec<String>, String> {
+    let Some((field, value)) = names.iter().find_map(|f| Some((f, object.get(f).filter(|v| !v.is_null())?))) else {
         return Ok(Vec::new());
     };
     let text = |v: &Value| match v {
@@ -134,7 +136,9 @@ fn labels(object: &Map<String, Value>, fields: &[String]) -> Result<Vec<String>,
 
 fn table(path: &Path, text: &str, rules: Rules<'_>) -> Result<Vec<Row>, TrainError> {
     let delimiter = if path.extension().is_some_and(|e| e == "tsv") { b'\t' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    // A tab never stands in a text, so quotes of a tab-separated table are the text's own.
+    let quoted = delimiter == b',';
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).quoting(quoted).flexible(true).from_reader(text.as_bytes());
     let unread = |e: csv::Error| TrainError::data(format!("{}: {e}", path.display()), "correct the table");
     let header: Vec<String> = reader.headers().map_err(unread)?.iter().map(|h| h.trim().to_lowercase()).collect();
     let place = |names: &[String]| names.iter().find_map(|n| header.iter().position(|h| h == n));
@@ -153,6 +157,10 @@ fn table(path: &Path, text: &str, rules: Rules<'_>) -> Result<Vec<Row>, TrainErr
         let record = record.map_err(unread)?;
         let line = record.position().map_or(0, |p| p.line() as usize);
         let row = (|| {
+            if record.len() > header.len() {
+                let fix = if quoted { "; a text with a comma needs quotes around it" } else { "" };
+                return Err(format!("{} columns, the first line names {}{fix}", record.len(), header.len()));
+            }
             ids.check(id_at.and_then(|at| record.get(at)).map(str::to_owned), line)?;
             let name = record.get(label_at).map(str::trim).filter(|l| !l.is_empty());
             if name.is_none() && !rules.skip_unlabelled {

@@ -9,6 +9,20 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::error::TrainError;
 use super::network::Network;
 
+/// Writes into the copied `config.json` what files beside the first one said (`1_Pooling`): the folder has no such files.
+fn state_pooling(path: &Path, network: &Network) -> Result<(), TrainError> {
+    let config = network.config();
+    let rewrite = || {
+        let mut json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&std::fs::read(path)?)?;
+        json.insert("pooling".to_owned(), serde_json::to_value(config.pooling)?);
+        if let Some(length) = config.max_seq_length {
+            json.insert("max_seq_length".to_owned(), length.into());
+        }
+        std::fs::write(path, serde_json::to_string_pretty(&json)?)
+    };
+    rewrite().map_err(|source: std::io::Error| TrainError::Unwritable { path: path.to_owned(), source })
+}
+
 /// Writes `config.json`, `tokenizer.json` and `model.safetensors` of the tuned trunk; heads are left out.
 pub(super) fn save(base: &Path, network: &Network, target: &Path) -> Result<(), TrainError> {
     let unwritable = |path: &Path| {
@@ -19,6 +33,7 @@ pub(super) fn save(base: &Path, network: &Network, target: &Path) -> Result<(), 
         let to = target.join(name);
         std::fs::copy(base.join(name), &to).map_err(unwritable(&to))?;
     }
+    state_pooling(&target.join("config.json"), network)?;
     let path = base.join("model.safetensors");
     let bytes = std::fs::read(&path).map_err(|source| TrainError::Unreadable { path: path.clone(), source })?;
     let refuse = |e: safetensors::SafeTensorError| TrainError::Trunk {

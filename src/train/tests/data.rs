@@ -50,6 +50,40 @@ fn bad_rows_are_named_with_their_lines() {
 }
 
 #[test]
+fn labels_of_another_task_are_not_learnt() {
+    let lines = "{\"text\": \"a\", \"emotion\": \"angry\", \"intent\": \"refund\"}\n{\"text\": \"b\", \"emotion\": null, \"intent\": \"refund\"}\n{\"text\": \"c\", \"emotion\": \"sad\"}";
+    let settings = TrainSettings { skip_unlabelled: true, ..TrainSettings::new("emotion") };
+    let data = load("a.jsonl", lines, &settings).unwrap();
+    assert_eq!(data.labels(&settings).unwrap(), ["angry", "sad"]);
+    assert_eq!(data.train.len(), 2);
+}
+
+#[test]
+fn a_table_with_stray_commas_or_quotes_is_not_read_askew() {
+    let message = refused("a.csv", "text,category\nmy card, it is lost,card_lost\nhello,chat\n");
+    assert!(message.contains("line 2: 3 columns"), "{message}");
+    let table = "text\tcategory\n\"refund\trefund\nwhere \"is\" it\ttrack\n";
+    let data = load("a.tsv", table, &TrainSettings::new("intent")).unwrap();
+    assert_eq!(data.train.iter().map(|row| row.text.as_str()).collect::<Vec<_>>(), ["\"refund", "where \"is\" it"]);
+}
+
+#[test]
+fn a_dev_split_of_whole_groups_leaves_every_label_its_rows() {
+    let line = |i: usize, label: &str, group: &str| {
+        format!("{{\"text\": \"text {i}\", \"label\": \"{label}\", \"situation\": \"{group}\"}}")
+    };
+    let mut lines: Vec<String> = (0..12).map(|i| line(i, "rare", "one")).collect();
+    lines.extend((12..60).map(|i| line(i, "common", &format!("s{i}"))));
+    let settings = TrainSettings::new("intent");
+    let data = load("a.jsonl", &lines.join("\n"), &settings).unwrap().with_dev(&settings).unwrap();
+    assert_eq!(data.train.iter().filter(|row| row.labels == ["rare"]).count(), 12, "the only group of a label stays");
+    assert!(!data.dev.is_empty());
+    let whole: Vec<String> = (0..40).map(|i| line(i, ["x", "y"][i % 2], "all")).collect();
+    let refused = load("a.jsonl", &whole.join("\n"), &settings).unwrap().with_dev(&settings).unwrap_err().to_string();
+    assert!(refused.contains("groups are too large"), "{refused}");
+}
+
+#[test]
 fn data_that_teaches_nothing_is_refused() {
     assert!(refused("a.jsonl", "").contains("no training rows"));
     let one = "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"x\"}";

@@ -21,6 +21,15 @@ fn figures_by_hand() {
 }
 
 #[test]
+fn rows_out_of_scope_are_counted_where_no_label_says_so() {
+    let logits = vec![vec![2.0, 0.0], vec![0.0, 1.0], vec![1.0, 0.0]];
+    let found = report(&logits, &[vec![0], vec![1], vec![]], &names(&["a", "b"]), 1.0, &TrainSettings::new("intent"));
+    assert!((found.accuracy - 1.0).abs() < 1e-6 && found.out_of_scope_recall.is_none());
+    // a: one true and one false positive; b right.
+    assert!((found.macro_f1 - 5.0 / 6.0).abs() < 1e-6, "{found:?}");
+}
+
+#[test]
 fn several_labels_count_each() {
     let settings = TrainSettings::new("conduct");
     let logits = vec![vec![1.0, -1.0], vec![1.0, 1.0], vec![-1.0, -1.0]];
