@@ -22,6 +22,10 @@ const MAX_DAMAGED_PACKETS: usize = 16;
 /// Samples that a header may promise beyond what was decoded before it counts as cut off: encoders pad.
 const SLACK_S: f64 = 0.5;
 
+/// Most samples of a recording, all channels together: 4 hours of two channels at 48 kHz. A file of a megabyte can hold days of
+/// silence, so that only a limit on what comes out keeps the memory bounded.
+const MAX_SAMPLES: usize = 4 * 3_600 * 48_000 * 2;
+
 /// How to read a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeOptions {
@@ -75,6 +79,11 @@ pub fn decode_file(path: &Path) -> Result<Recording, AudioError> {
 /// # Errors
 /// Every [`AudioError`] that a recording can have; no input makes it panic.
 pub fn decode(bytes: Vec<u8>, options: DecodeOptions) -> Result<Recording, AudioError> {
+    decode_within(bytes, options, MAX_SAMPLES)
+}
+
+/// Decodes a recording of at most `max_samples`, all channels together.
+pub(super) fn decode_within(bytes: Vec<u8>, options: DecodeOptions, max_samples: usize) -> Result<Recording, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Empty { bytes: 0 });
     }
@@ -82,9 +91,9 @@ pub fn decode(bytes: Vec<u8>, options: DecodeOptions) -> Result<Recording, Audio
     // The decoders are third-party parsers of hostile input: a panic of theirs is a damaged file, not our end.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         if container == Some("ogg/opus") {
-            ogg_opus::decode_ogg_opus(&bytes, options)
+            ogg_opus::decode_ogg_opus(&bytes, options, max_samples)
         } else {
-            decode_with_symphonia(bytes, container, options)
+            decode_with_symphonia(bytes, container, options, max_samples)
         }
     }));
     let recording = decoded.unwrap_or_else(|_| {
@@ -131,6 +140,7 @@ fn decode_with_symphonia(
     bytes: Vec<u8>,
     container: Option<&'static str>,
     options: DecodeOptions,
+    max_samples: usize,
 ) -> Result<Recording, AudioError> {
     let len = bytes.len();
     let magic = bytes[..len.min(4)].to_vec();
@@ -153,7 +163,7 @@ fn decode_with_symphonia(
     let mut reader = probed.format;
     let track = audio_track(reader.as_ref(), container)?;
     let expected = track.codec_params.n_frames;
-    let (mut channels, rate) = read_track(reader.as_mut(), &track, container)?;
+    let (mut channels, rate) = read_track(reader.as_mut(), &track, container, max_samples)?;
     let got = channels.first().map_or(0, Vec::len);
     if got == 0 {
         return Err(AudioError::Empty { bytes: len });
@@ -175,7 +185,12 @@ fn audio_track(reader: &dyn FormatReader, container: &'static str) -> Result<Tra
 }
 
 /// All samples of one track, de-interleaved, with their rate.
-fn read_track(reader: &mut dyn FormatReader, track: &Track, container: &'static str) -> Result<(Vec<Vec<f32>>, u32), AudioError> {
+fn read_track(
+    reader: &mut dyn FormatReader,
+    track: &Track,
+    container: &'static str,
+    max_samples: usize,
+) -> Result<(Vec<Vec<f32>>, u32), AudioError> {
     let codec = track.codec_params.codec;
     let mut decoder = symphonia::default::get_codecs()
         .make(&track.codec_params, &DecoderOptions::default())
@@ -206,6 +221,9 @@ fn read_track(reader: &mut dyn FormatReader, track: &Track, container: &'static 
                 let mut buffer = SampleBuffer::<f32>::new(decoded.capacity() as u64, spec);
                 buffer.copy_planar_ref(decoded);
                 let frames = buffer.len() / count;
+                if (channels[0].len() + frames) * count > max_samples {
+                    return Err(AudioError::TooLong { container, max_samples });
+                }
                 for (channel, plane) in channels.iter_mut().zip(buffer.samples().chunks_exact(frames)) {
                     channel.extend_from_slice(plane);
                 }

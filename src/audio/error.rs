@@ -31,6 +31,14 @@ pub enum AudioError {
         /// `bytes`, `samples` or `pages`.
         unit: &'static str,
     },
+    /// It has more samples than are kept in memory.
+    #[error("the {container} recording is too long: all channels together may have {max_samples} samples; send it in parts")]
+    TooLong {
+        /// Container name.
+        container: &'static str,
+        /// Most samples, all channels together.
+        max_samples: usize,
+    },
     /// Not a container that is known here.
     #[error("not a recording that can be read (first bytes {magic:02x?}): send wav, mp3, flac, m4a, ogg/opus or ogg/vorbis")]
     UnknownFormat {

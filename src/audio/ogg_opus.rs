@@ -21,7 +21,7 @@ struct Head {
     rate_hz: u32,
 }
 
-pub(super) fn decode_ogg_opus(bytes: &[u8], options: DecodeOptions) -> Result<Recording, AudioError> {
+pub(super) fn decode_ogg_opus(bytes: &[u8], options: DecodeOptions, max_samples: usize) -> Result<Recording, AudioError> {
     let mut packets = PacketReader::new(Cursor::new(bytes));
     let first = packets.read_packet().map_err(|error| damaged(&error, bytes.len()))?;
     let first = first.ok_or(AudioError::Empty { bytes: bytes.len() })?;
@@ -30,7 +30,7 @@ pub(super) fn decode_ogg_opus(bytes: &[u8], options: DecodeOptions) -> Result<Re
     let corrupt = |error: opus::Error| AudioError::Corrupt { container: CONTAINER, detail: error.to_string() };
     let mut decoder = opus::Decoder::new(head.rate_hz, layout).map_err(corrupt)?;
 
-    let mut interleaved: Vec<f32> = Vec::new();
+    let mut channels: Vec<Vec<f32>> = vec![Vec::new(); head.channels];
     let mut buffer = vec![0.0f32; head.rate_hz as usize / 1_000 * MAX_PACKET_MS * head.channels];
     let mut last_granule = 0u64;
     let mut ended = false;
@@ -57,39 +57,40 @@ pub(super) fn decode_ogg_opus(bytes: &[u8], options: DecodeOptions) -> Result<Re
             .decode_float(&packet.data, &mut buffer, false)
             .or_else(|_| decoder.decode_float(&[], &mut buffer[..head.rate_hz as usize / 50 * head.channels], false))
             .map_err(corrupt)?;
-        interleaved.extend_from_slice(&buffer[..frames * head.channels]);
+        if (channels[0].len() + frames) * head.channels > max_samples {
+            return Err(AudioError::TooLong { container: CONTAINER, max_samples });
+        }
+        for (at, channel) in channels.iter_mut().enumerate() {
+            channel.extend(buffer[..frames * head.channels].iter().skip(at).step_by(head.channels));
+        }
         if packet.last_in_page() && packet.absgp_page() != u64::MAX {
             last_granule = packet.absgp_page();
         }
         ended |= packet.last_in_stream();
     }
-    if let Some(error) = broken.filter(|_| !options.allow_truncated || interleaved.is_empty()) {
+    if let Some(error) = broken.filter(|_| !options.allow_truncated || channels[0].is_empty()) {
         return Err(error);
     }
     if !ended && !options.allow_truncated {
         let pages = bytes.windows(4).filter(|window| window == b"OggS").count() as u64;
         return Err(AudioError::Truncated { container: CONTAINER, expected: pages + 1, got: pages, unit: "pages" });
     }
-    let channels = split(&interleaved, &head, last_granule);
+    channels.iter_mut().for_each(|channel| trim(channel, &head, last_granule));
     if channels.iter().any(Vec::is_empty) {
         return Err(AudioError::Empty { bytes: bytes.len() });
     }
     Ok(Recording { sample_rate_hz: head.rate_hz, channels, container: CONTAINER, truncated: !ended })
 }
 
-/// De-interleaves, drops the encoder's delay and what the last granule position trims, applies the output gain.
-fn split(interleaved: &[f32], head: &Head, last_granule: u64) -> Vec<Vec<f32>> {
+/// Drops the encoder's delay and what the last granule position trims, applies the output gain.
+fn trim(channel: &mut Vec<f32>, head: &Head, last_granule: u64) {
     let scale = |clock: u64| (clock * u64::from(head.rate_hz) / CLOCK_HZ) as usize;
-    let skip = scale(head.pre_skip);
-    let total = interleaved.len() / head.channels;
-    let played = last_granule.saturating_sub(head.pre_skip).min(u64::from(u32::MAX) * 10);
-    let keep = if last_granule > 0 { scale(played).min(total.saturating_sub(skip)) } else { total.saturating_sub(skip) };
-    (0..head.channels)
-        .map(|channel| {
-            let samples = interleaved.iter().skip(channel).step_by(head.channels);
-            samples.skip(skip).take(keep).map(|sample| sample * head.gain).collect()
-        })
-        .collect()
+    channel.drain(..scale(head.pre_skip).min(channel.len()));
+    if last_granule > 0 {
+        let played = last_granule.saturating_sub(head.pre_skip).min(u64::from(u32::MAX) * 10);
+        channel.truncate(scale(played));
+    }
+    channel.iter_mut().for_each(|sample| *sample *= head.gain);
 }
 
 /// RFC 7845, section 5.1.

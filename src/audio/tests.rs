@@ -224,6 +224,40 @@ fn broken_recordings_say_what_is_wrong() {
     assert!(missing.to_string().starts_with("cannot read /nonexistent/call.wav: "));
 }
 
+#[test]
+fn a_recording_of_more_samples_than_allowed_is_refused_before_it_is_decoded_to_its_end() {
+    let side = sine(440.0, 8_000, 2.0, 0.3);
+    let stereo = [side.clone(), side];
+    for (container, bytes) in
+        [("ogg/opus", encode_ogg_opus(&stereo, 8_000, 16_000).unwrap()), ("wav", encode_wav(&stereo, 8_000).unwrap())]
+    {
+        let within = |max| super::decode::decode_within(bytes.clone(), DecodeOptions::default(), max);
+        // The encoder of Opus adds its delay and fills the last packet.
+        assert_eq!(within(40_000).unwrap().duration_ms(), 2_000, "{container}");
+        let error = within(30_000).unwrap_err();
+        assert!(matches!(error, AudioError::TooLong { container: c, max_samples: 30_000 } if c == container), "{error}");
+    }
+}
+
+#[test]
+fn packets_of_two_bytes_that_hold_silence_count_as_what_they_decode_to() {
+    use ogg::writing::{PacketWriteEndInfo, PacketWriter};
+    let mut bytes = Vec::new();
+    let mut writer = PacketWriter::new(&mut bytes);
+    // Stereo at 48 kHz; then packets of two empty frames of 60 ms each.
+    let head = b"OpusHead\x01\x02\0\0\x80\xbb\0\0\0\0\0".to_vec();
+    writer.write_packet(head, 1, PacketWriteEndInfo::EndPage, 0).unwrap();
+    writer.write_packet(b"OpusTags\0\0\0\0\0\0\0\0".to_vec(), 1, PacketWriteEndInfo::EndPage, 0).unwrap();
+    for n in 1..=100u64 {
+        let end = if n == 100 { PacketWriteEndInfo::EndStream } else { PacketWriteEndInfo::NormalPacket };
+        writer.write_packet(vec![0x1f, 0x02], 1, end, n * 5_760).unwrap();
+    }
+    drop(writer);
+    let within = |max| super::decode::decode_within(bytes.clone(), DecodeOptions::default(), max);
+    assert_eq!(within(100 * 5_760 * 2).unwrap().duration_ms(), 12_000, "{} bytes", bytes.len());
+    assert!(matches!(within(50 * 5_760 * 2), Err(AudioError::TooLong { .. })));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 

@@ -15,7 +15,7 @@ use super::super::cues::{Cue, subtitles};
 use super::super::{ApiContext, Problem};
 use super::openai_form::{Form, Format};
 use super::{Ear, EarOptions, Piece, openai_problem};
-use crate::audio::{DecodeOptions, Recording, decode};
+use crate::audio::{AudioError, DecodeOptions, Recording, decode};
 use crate::conversation::{Language, Utterance};
 
 /// Names under which the recogniser answers: finals only, and with partials.
@@ -52,9 +52,9 @@ async fn answer(context: ApiContext, parts: Result<Multipart, MultipartRejection
     let recording = tokio::task::spawn_blocking(move || decode(bytes, DecodeOptions { allow_truncated: true }))
         .await
         .map_err(|_| Problem::new("internal", "the recording could not be read"))?
-        .map_err(|error| Problem::new("invalid_audio", error.to_string()).item("/file", "invalid_audio", "not usable"))?;
+        .map_err(|error| unusable(&error))?;
     if recording.duration_ms() > MAX_HOURS * 3_600_000 {
-        return Err(Problem::new("body_too_large", format!("a recording may last {MAX_HOURS} hours")));
+        return Err(too_long());
     }
     let options = EarOptions {
         rate_hz: recording.sample_rate_hz,
@@ -79,6 +79,17 @@ async fn answer(context: ApiContext, parts: Result<Multipart, MultipartRejection
         response.headers_mut().insert(HeaderName::from_static("zhiyin-ignored"), value);
     }
     Ok(response)
+}
+
+fn too_long() -> Problem {
+    Problem::new("body_too_large", format!("a recording may last {MAX_HOURS} hours"))
+}
+
+fn unusable(error: &AudioError) -> Problem {
+    match error {
+        AudioError::TooLong { .. } => too_long(),
+        other => Problem::new("invalid_audio", other.to_string()).item("/file", "invalid_audio", "not usable"),
+    }
 }
 
 /// Whether a name stands for the loaded recogniser.
