@@ -160,6 +160,25 @@ fn unsupported(request: &Request) -> Option<Response> {
     Some(refuse(StatusCode::BAD_REQUEST, "unsupported_parameter", Some(param), "this parameter is not supported"))
 }
 
+/// The messages that are heard again, each with the name under which its business calls are made. The name comes from all
+/// that was said up to the message, also from what is not heard any more: it stays the same from request to request.
+fn heard_again<'a>(token_id: &str, said: &'a [String]) -> Vec<(String, &'a str)> {
+    let mut before = Sha256::new();
+    let mut named = Vec::new();
+    for (at, text) in said.iter().enumerate() {
+        if at > 0 {
+            before.update("\n");
+        }
+        before.update(text);
+        if at + HEARD_AGAIN >= said.len() {
+            let hash = before.clone().finalize();
+            let name = hash[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+            named.push((format!("{token_id}/{name}"), text.as_str()));
+        }
+    }
+    named
+}
+
 async fn answer(context: &ApiContext, principal: &Principal, request: &Request, said: &[String]) -> Result<Answer, Problem> {
     let last = said.last().map(String::as_str).unwrap_or_default();
     if last.chars().count() > context.limits.message_chars {
@@ -186,11 +205,8 @@ async fn answer(context: &ApiContext, principal: &Principal, request: &Request, 
     let bot = &context.chat.bot;
     let first = said.first().map_or(Language::Zh, |text| Language::of_text(text));
     let mut state = Dialogue::new(first, Bot::today(context.chat.settings.utc_offset_min));
-    let heard = &said[said.len().saturating_sub(HEARD_AGAIN)..];
     let mut turn = None;
-    for (at, text) in heard.iter().enumerate() {
-        let hash = Sha256::digest(heard[..=at].join("\n"));
-        let key = format!("{}/{}", principal.token_id, hash[..8].iter().map(|b| format!("{b:02x}")).collect::<String>());
+    for (key, text) in heard_again(&principal.token_id, said) {
         let talker = Talker { key: &key, queue: None, consent: false };
         let made = bot.reply(&state, text, &talker).await?;
         state = made.state.clone();
@@ -258,4 +274,23 @@ fn written(request: &Request, said: &[String], answer: Answer) -> Response {
     let lines = chunks.into_iter().map(|c| c.to_string()).chain(["[DONE]".to_owned()]);
     let events: Vec<Result<Event, Infallible>> = lines.map(|line| Ok(Event::default().data(line))).collect();
     Sse::new(futures::stream::iter(events)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEARD_AGAIN, heard_again};
+
+    #[test]
+    fn a_message_keeps_its_name_when_earlier_ones_are_not_heard_any_more() {
+        let said: Vec<String> = (0..HEARD_AGAIN + 3).map(|n| format!("message {n}")).collect();
+        let short = heard_again("tok_a", &said[..HEARD_AGAIN]);
+        let long = heard_again("tok_a", &said);
+        assert_eq!((short.len(), long.len()), (HEARD_AGAIN, HEARD_AGAIN));
+        assert_eq!(short[3..], long[..HEARD_AGAIN - 3]);
+        // The same words at another place, and those of somebody else, are another message.
+        let twice = [said[0].clone(), said[0].clone()];
+        let again = heard_again("tok_a", &twice);
+        assert_ne!(again[0].0, again[1].0);
+        assert_ne!(heard_again("tok_b", &said[..1])[0].0, short[0].0);
+    }
 }
