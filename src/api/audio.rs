@@ -1,6 +1,6 @@
 //! Audio of a call over a WebSocket.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -24,7 +24,7 @@ const PROTOCOL: &str = "zhiyin.audio.v1";
 const FRAME_MAX: usize = 256 << 10;
 /// Longest binary frame, milliseconds of audio.
 const FRAME_MAX_MS: usize = 1_000;
-/// A socket without a frame or ping for so long is closed.
+/// A socket without a frame or ping for so long is closed; behind `audio.end` there is nothing more to come.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a socket may take for its first frame.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
@@ -66,6 +66,8 @@ struct Sender {
     writer: u64,
     decoder: FrameDecoder,
     bytes_per_s: usize,
+    /// `audio.end` was said.
+    ended: bool,
 }
 
 async fn serve(mut socket: WebSocket, context: ApiContext, call: Call, writer: u64) {
@@ -149,7 +151,7 @@ async fn open(
         context.hub.tell(&call.call_id, Command::Detach { writer }).await?;
         return Err(Problem::new("call_ended", "the socket closed"));
     }
-    Ok((Sender { context: context.clone(), call: call.clone(), writer, decoder, bytes_per_s }, events))
+    Ok((Sender { context: context.clone(), call: call.clone(), writer, decoder, bytes_per_s, ended: false }, events))
 }
 
 async fn first_frame(socket: &mut WebSocket) -> Result<StartFrame, Problem> {
@@ -217,9 +219,12 @@ async fn run(
     inbox: &mut mpsc::UnboundedReceiver<AudioNotice>,
     mut events: Option<&mut Events>,
 ) -> Closing {
+    let mut heard_at = Instant::now();
     loop {
+        // What is told every second must not count as a sign of the client.
+        let patience = if sender.ended { Duration::MAX } else { IDLE.saturating_sub(heard_at.elapsed()) };
         tokio::select! {
-            message = tokio::time::timeout(IDLE, socket.recv()) => {
+            message = tokio::time::timeout(patience, socket.recv()) => {
                 let closing = match message {
                     Err(_) => Some((4408, "idle")),
                     Ok(Some(Ok(Message::Binary(bytes)))) => sender.samples(&bytes).await,
@@ -230,6 +235,8 @@ async fn run(
                     Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => None,
                     Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => Some((1000, "gone")),
                 };
+                // Behind the work on the frame: while a full mailbox made it wait, the client could not be heard.
+                heard_at = Instant::now();
                 if let Some(closing) = closing {
                     return closing;
                 }
@@ -331,6 +338,7 @@ impl Sender {
                 Command::Expect { words: hot_words.into_iter().map(|w| (w.text, w.weight)).collect() }
             }
             ClientFrame::End => {
+                self.ended = true;
                 self.tell(Command::AudioEnd { writer }).await.map_err(|p| refuse(&p.code, p.detail))?;
                 let bytes = self.decoder.pending_bytes();
                 if bytes == 0 {

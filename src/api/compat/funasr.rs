@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{ApiContext, Problem};
-use super::{Appended, Ear, EarOptions, Piece, count_unknown};
+use super::{Appended, Ear, EarOptions, Piece, Pulse, count_unknown};
 use crate::audio::{DecodeOptions, decode};
 use crate::conversation::{Utterance, UtteranceId};
 
@@ -67,7 +67,7 @@ pub(in crate::api) async fn socket(State(context): State<ApiContext>, upgrade: W
 }
 
 enum Next {
-    Message(Option<Result<Message, axum::Error>>),
+    Message(Option<Message>),
     Heard,
 }
 
@@ -75,24 +75,25 @@ async fn serve(mut socket: WebSocket, context: ApiContext) {
     let mut stream: Option<Stream> = None;
     // What went wrong before the client asked for its acknowledgement.
     let mut fault: Option<String> = None;
+    let mut pulse = Pulse::default();
     loop {
         let next = match stream.as_ref() {
             Some(open) => tokio::select! {
-                message = socket.recv() => Next::Message(message),
+                message = pulse.frame_or_pong(&mut socket) => Next::Message(message),
                 () = open.ear.ready() => Next::Heard,
             },
-            None => Next::Message(socket.recv().await),
+            None => Next::Message(pulse.frame_or_pong(&mut socket).await),
         };
         let answers = match next {
             Next::Heard => stream.as_mut().map(|s| s.poll()).unwrap_or_default(),
-            Next::Message(Some(Ok(Message::Binary(bytes)))) => match stream.as_mut() {
+            Next::Message(Some(Message::Binary(bytes))) => match stream.as_mut() {
                 Some(open) => open.audio(&bytes).await,
                 None => {
                     fault.get_or_insert_with(|| "audio came before a configuration".into());
                     Vec::new()
                 }
             },
-            Next::Message(Some(Ok(Message::Text(text)))) => {
+            Next::Message(Some(Message::Text(text))) => {
                 let Ok(control) = serde_json::from_str::<Control>(&text) else {
                     count_unknown("funasr");
                     continue;
@@ -106,8 +107,8 @@ async fn serve(mut socket: WebSocket, context: ApiContext) {
                     }
                 }
             }
-            Next::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => Vec::new(),
-            Next::Message(Some(Ok(Message::Close(_)) | Err(_)) | None) => return,
+            Next::Message(Some(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
+            Next::Message(Some(Message::Close(_)) | None) => return,
         };
         for answer in answers {
             if socket.send(Message::Text(answer.to_string().into())).await.is_err() {

@@ -20,6 +20,7 @@ pub(super) mod funasr;
 pub(super) mod openai_audio;
 pub(super) mod openai_chat;
 mod openai_form;
+mod pulse;
 pub(super) mod rasa;
 pub(super) mod realtime;
 mod realtime_config;
@@ -38,6 +39,7 @@ use super::{ApiContext, Problem};
 
 pub(super) use append::Appended;
 pub(super) use ear::{Ear, EarOptions, Piece};
+use pulse::Pulse;
 
 /// Largest recording that one request may bring, bytes.
 const MAX_UPLOAD_BYTES: usize = 200 << 20;

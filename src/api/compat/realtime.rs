@@ -11,7 +11,7 @@ use super::super::{ApiContext, Problem};
 use super::openai_audio::check_model;
 use super::realtime_config::{Config, Refused, Shape};
 use super::realtime_items::Items;
-use super::{Ear, count_unknown, openai_problem};
+use super::{Ear, Pulse, count_unknown, openai_problem};
 
 /// Largest `append`, bytes of audio.
 const MAX_APPEND_BYTES: usize = 1 << 20;
@@ -80,16 +80,18 @@ impl Session {
     async fn serve(mut self, mut socket: WebSocket) {
         let created = json!({"type": self.shape.created(), "session": self.config.shown(&self.id, self.shape)});
         let mut events = vec![created];
+        // Who waits for a key to be pressed may send nothing for long.
+        let mut pulse = Pulse::default();
         loop {
             if send(&mut socket, events).await.is_err() {
                 return;
             }
             events = tokio::select! {
-                message = socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => self.take(&text).await,
-                    Some(Ok(Message::Binary(_))) => vec![error("invalid_value", "events are JSON text", None, None)],
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                message = pulse.frame_or_pong(&mut socket) => match message {
+                    Some(Message::Text(text)) => self.take(&text).await,
+                    Some(Message::Binary(_)) => vec![error("invalid_value", "events are JSON text", None, None)],
+                    Some(Message::Ping(_) | Message::Pong(_)) => Vec::new(),
+                    Some(Message::Close(_)) | None => return,
                 },
                 () = self.ear.ready() => {
                     let pieces = self.ear.poll();
