@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Service, sample};
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+pub type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// 20 ms of mu-law at 8 kHz.
-const BLOCK: usize = 160;
+pub const BLOCK: usize = 160;
 
 /// The caller's side of a sample call as mu-law at 8 kHz.
 fn caller(id: &str) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn caller(id: &str) -> Vec<u8> {
     channels[0].chunks(step).map(|part| zhiyin::audio::mulaw_encode((mean(part) * 32_767.0) as i16)).collect()
 }
 
-async fn connect(service: &Service, sid: &str, parameters: Value) -> Socket {
+pub async fn connect(service: &Service, sid: &str, parameters: Value) -> Socket {
     let url = format!("{}/compat/twilio/media", service.base.replace("http", "ws"));
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let start = json!({ "event": "start", "streamSid": "MZ7", "start": {
@@ -34,7 +34,7 @@ async fn connect(service: &Service, sid: &str, parameters: Value) -> Socket {
 }
 
 /// Plays audio from a block on at the pace of a telephone and gathers the replies that come meanwhile.
-async fn play(socket: &mut Socket, audio: &[u8], replies: &mut Vec<Value>, until: impl Fn(&[Value]) -> bool) {
+pub async fn play(socket: &mut Socket, audio: &[u8], replies: &mut Vec<Value>, until: impl Fn(&[Value]) -> bool) {
     for (n, block) in audio.chunks(BLOCK).enumerate() {
         let payload = base64::engine::general_purpose::STANDARD.encode(block);
         let media =
@@ -57,7 +57,7 @@ async fn read(socket: &mut Socket, replies: &mut Vec<Value>, wait: Duration) {
     }
 }
 
-async fn call_of(service: &Service, sid: &str) -> Value {
+pub async fn call_of(service: &Service, sid: &str) -> Value {
     let (_, calls) = service.get("/api/v1/calls?limit=50").await;
     calls["items"].as_array().unwrap().iter().find(|c| c["external_id"] == sid).unwrap().clone()
 }
@@ -120,6 +120,9 @@ async fn a_stream_without_the_bot_stays_one_way_and_an_unknown_flow_is_refused()
     let mut refused = connect(&service, "CA-wrong", wrong).await;
     let closed = tokio::time::timeout(Duration::from_secs(5), refused.next()).await.unwrap();
     assert!(matches!(closed, Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 1008), "{:?}", refused);
+    let wrong_call = call_of(&service, "CA-wrong").await;
+    let ended = service.wait_for(wrong_call["call_id"].as_str().unwrap(), "call.ended").await;
+    assert_eq!(ended["data"]["reason"], "media_lost", "a call whose stream was refused does not stay open");
     let survey = json!({ "token": service.token, "language": "zh-CN", "bot": "on", "flow": "survey", "direction": "outbound" });
     let mut outbound = connect(&service, "CA-survey", survey).await;
     let mut asked = Vec::new();

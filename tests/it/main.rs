@@ -16,6 +16,7 @@ mod evaluation;
 mod heads;
 mod knowledge;
 mod load;
+mod media_stream;
 mod mutations;
 mod not_kept;
 mod one_channel;

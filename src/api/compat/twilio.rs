@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::super::chat_desk::Reply;
 use super::super::chat_phone::{PhoneBot, spoken};
 use super::super::{ApiContext, Problem};
-use super::count_unknown;
+use super::{Pulse, count_unknown};
 use crate::access::Scope;
 use crate::audio::{Encoding as SampleEncoding, FrameDecoder};
 use crate::conversation::{CallId, Role};
@@ -84,8 +84,34 @@ fn is_signed(secret: &str, url: &str, given: &str) -> bool {
 struct Track {
     writer: u64,
     decoder: FrameDecoder,
-    /// Where its next sample is due, milliseconds of the stream.
+    clock: Clock,
+}
+
+/// Where the chunks of a track lie in the call, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clock {
+    /// Where the stream began, whose own time begins at 0.
+    offset_ms: i64,
+    /// Where the next sample is due.
     due_ms: i64,
+}
+
+impl Clock {
+    fn from(start_ms: i64) -> Self {
+        Self { offset_ms: start_ms, due_ms: start_ms }
+    }
+
+    /// Takes a chunk with the time of its stream and gives the gap in front of it; `None`, if it comes too late.
+    fn take(&mut self, stream_ms: Option<i64>, chunk_ms: i64) -> Option<i64> {
+        let at_ms = stream_ms.map_or(self.due_ms, |ms| ms.saturating_add(self.offset_ms));
+        let missing_ms = at_ms.saturating_sub(self.due_ms);
+        if missing_ms < -LATE_MS {
+            return None;
+        }
+        let gap_ms = if missing_ms > JITTER_MS { missing_ms.min(3_600_000) } else { 0 };
+        self.due_ms += gap_ms + chunk_ms;
+        Some(gap_ms)
+    }
 }
 
 struct Stream {
@@ -93,7 +119,6 @@ struct Stream {
     call: Call,
     tracks: HashMap<String, Track>,
     notices: mpsc::UnboundedReceiver<AudioNotice>,
-    dtmf: String,
     sid: Value,
     /// What the bot says, if it was asked for.
     replies: Option<mpsc::UnboundedReceiver<Reply>>,
@@ -105,10 +130,11 @@ async fn serve(mut socket: WebSocket, context: ApiContext, signed: bool) {
 }
 
 /// The next message as JSON. Two that are not are let pass, the third ends the stream.
-async fn next(socket: &mut WebSocket, broken: &mut u32) -> Result<Value, (u16, &'static str)> {
+async fn next(socket: &mut WebSocket, pulse: &mut Pulse, broken: &mut u32) -> Result<Value, (u16, &'static str)> {
     loop {
-        match socket.recv().await {
-            Some(Ok(Message::Text(text))) => match serde_json::from_str::<Value>(&text) {
+        // Nothing but replies may go out on these streams, no ping either; while they live, media come all the time.
+        match pulse.frame(socket).await {
+            Some(Message::Text(text)) => match serde_json::from_str::<Value>(&text) {
                 Ok(value) => return Ok(value),
                 Err(_) => {
                     count_unknown("twilio");
@@ -118,9 +144,9 @@ async fn next(socket: &mut WebSocket, broken: &mut u32) -> Result<Value, (u16, &
                     }
                 }
             },
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Binary(_))) => count_unknown("twilio"),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err((1000, "gone")),
+            Some(Message::Ping(_) | Message::Pong(_)) => {}
+            Some(Message::Binary(_)) => count_unknown("twilio"),
+            Some(Message::Close(_)) | None => return Err((1000, "gone")),
         }
     }
 }
@@ -131,10 +157,10 @@ async fn next_reply(replies: &mut Option<mpsc::UnboundedReceiver<Reply>>) -> Opt
 }
 
 async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16, &'static str) {
-    let mut broken = 0;
+    let (mut pulse, mut broken) = (Pulse::default(), 0);
     let start = tokio::time::timeout(FIRST_MESSAGES, async {
         loop {
-            let message = next(socket, &mut broken).await?;
+            let message = next(socket, &mut pulse, &mut broken).await?;
             if message["event"] == "start" {
                 return Ok(message["start"].clone());
             }
@@ -159,7 +185,7 @@ async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16,
     let mut replies = stream.replies.take();
     loop {
         let message = tokio::select! {
-            message = next(socket, &mut broken) => message,
+            message = next(socket, &mut pulse, &mut broken) => message,
             // Nothing is said back; the box is only emptied.
             Some(_) = stream.notices.recv() => continue,
             Some(reply) = next_reply(&mut replies) => {
@@ -188,76 +214,129 @@ async fn run(socket: &mut WebSocket, context: ApiContext, signed: bool) -> (u16,
     }
 }
 
-impl Stream {
-    async fn open(context: ApiContext, start: &Value, signed: bool) -> Result<Self, Problem> {
-        let parameters = start["customParameters"].as_object().cloned().unwrap_or_default();
-        let text = |name: &str| parameters.get(name).and_then(Value::as_str).filter(|v| !v.is_empty());
-        let mut owner = "twilio".to_owned();
-        if !signed {
-            let token = text("token").ok_or_else(|| Problem::new("unauthenticated", "send the parameter token"))?;
-            let principal = context.tokens.principal(token)?;
-            for scope in [Scope::CallsWrite, Scope::AudioWrite] {
-                if !principal.may(scope) {
-                    return Err(Problem::scope_missing(scope));
-                }
-            }
-            if text("bot") == Some("on") && !principal.may(Scope::ChatWrite) {
-                return Err(Problem::scope_missing(Scope::ChatWrite));
-            }
-            owner = principal.token_id;
+/// What the start message says beside the vendor's own fields.
+struct Parameters(serde_json::Map<String, Value>);
+
+impl Parameters {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str).filter(|v| !v.is_empty())
+    }
+
+    fn bot(&self) -> bool {
+        self.text("bot") == Some("on")
+    }
+
+    fn outgoing(&self) -> bool {
+        self.text("direction").is_some_and(|d| d.starts_with("outbound"))
+    }
+
+    /// Whose stream it is: the token that is sent along, or the vendor who signed.
+    fn owner(&self, context: &ApiContext, signed: bool) -> Result<String, Problem> {
+        if signed {
+            return Ok("twilio".to_owned());
         }
-        if start["mediaFormat"]["encoding"].as_str().is_some_and(|e| e != "audio/x-mulaw") {
-            return Err(Problem::new("invalid_audio", "mediaFormat.encoding is audio/x-mulaw"));
+        let token = self.text("token").ok_or_else(|| Problem::new("unauthenticated", "send the parameter token"))?;
+        let principal = context.tokens.principal(token)?;
+        let chat = self.bot().then_some(Scope::ChatWrite);
+        match [Scope::CallsWrite, Scope::AudioWrite].into_iter().chain(chat).find(|scope| !principal.may(*scope)) {
+            Some(scope) => Err(Problem::scope_missing(scope)),
+            None => Ok(principal.token_id),
         }
-        let outgoing = text("direction").is_some_and(|d| d.starts_with("outbound"));
-        let bot = text("bot") == Some("on");
+    }
+
+    /// The tracks that come, each with its channel and who speaks on it.
+    fn tracks(&self, start: &Value) -> Result<Vec<(&'static str, ChannelSpec)>, Problem> {
         // Whoever is at the other end of a call of the bot is the customer.
-        let roles = if outgoing && !bot { [Role::Agent, Role::Customer] } else { [Role::Customer, Role::Agent] };
+        let roles = if self.outgoing() && !self.bot() { [Role::Agent, Role::Customer] } else { [Role::Customer, Role::Agent] };
         let named = |name: &str| start["tracks"].as_array().is_some_and(|t| t.iter().any(|t| t == name));
-        let tracks: Vec<(usize, &str)> = ["inbound", "outbound"]
+        let tracks: Vec<(&str, ChannelSpec)> = ["inbound", "outbound"]
             .into_iter()
             .enumerate()
             .filter(|(place, name)| named(name) || (*place == 0 && start["tracks"].is_null()))
+            .map(|(place, name)| (name, ChannelSpec { channel_index: place as u16, role: roles[place] }))
             .collect();
         if tracks.is_empty() {
             return Err(Problem::new("invalid_audio", "tracks names inbound, outbound or both"));
         }
-        let channels: Vec<ChannelSpec> =
-            tracks.iter().map(|(place, _)| ChannelSpec { channel_index: *place as u16, role: roles[*place] }).collect();
+        Ok(tracks)
+    }
+
+    /// The call that the stream becomes.
+    fn new_call(&self, call_sid: &Value, channels: Vec<ChannelSpec>) -> Result<NewCall, Problem> {
         let known = ["queue", "agent_id", "direction", "language", "token", "bot"];
-        let metadata: serde_json::Map<String, Value> = parameters
+        let metadata: serde_json::Map<String, Value> = self
+            .0
             .iter()
             .filter(|(name, _)| !known.contains(&name.as_str()))
             .take(64)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        let request: NewCall = serde_json::from_value(json!({
-            "external_id": start["callSid"], "channel": "voice", "direction": if outgoing { "outbound" } else { "inbound" },
-            "queue": text("queue"), "agent": text("agent_id").map(|id| json!({"id": id})),
-            "languages": text("language").map(|l| vec![l]).unwrap_or_default(),
+        serde_json::from_value(json!({
+            "external_id": call_sid, "channel": "voice", "direction": if self.outgoing() { "outbound" } else { "inbound" },
+            "queue": self.text("queue"), "agent": self.text("agent_id").map(|id| json!({"id": id})),
+            "languages": self.text("language").map(|l| vec![l]).unwrap_or_default(),
             "audio": {"encoding": "mulaw", "sample_rate_hz": RATE_HZ, "channels": channels}, "metadata": metadata,
         }))
-        .map_err(|error| Problem::new("invalid_value", error.to_string()))?;
+        .map_err(|error| Problem::new("invalid_value", error.to_string()))
+    }
+}
+
+impl Stream {
+    async fn open(context: ApiContext, start: &Value, signed: bool) -> Result<Self, Problem> {
+        let parameters = Parameters(start["customParameters"].as_object().cloned().unwrap_or_default());
+        let owner = parameters.owner(&context, signed)?;
+        if start["mediaFormat"]["encoding"].as_str().is_some_and(|e| e != "audio/x-mulaw") {
+            return Err(Problem::new("invalid_audio", "mediaFormat.encoding is audio/x-mulaw"));
+        }
+        let tracks = parameters.tracks(start)?;
+        let channels = tracks.iter().map(|(_, channel)| channel.clone()).collect();
+        let mut request = parameters.new_call(&start["callSid"], channels)?;
         // A stream that comes back for the same call goes on with it.
         let known = match &request.external_id {
-            Some(id) => context.store().call_by_external_id(id).await?.filter(|c| context.hub.is_open(&c.call_id)),
+            Some(id) => context.store().call_by_external_id(id).await?,
             None => None,
         };
-        let resume = known.is_some();
-        let call = match known {
-            Some(call) => call,
-            None => context.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await?,
+        let ended = known.as_ref().is_some_and(|call| !call.state.is_open() || !context.hub.is_open(&call.call_id));
+        if ended {
+            // A name stands for one call: what follows one that is over is a call of its own, which says whose it is.
+            request.external_id = None;
+            request.metadata.insert("call_sid".into(), start["callSid"].clone());
+        }
+        let (call, resume) = match known.filter(|_| !ended) {
+            Some(call) => (call, true),
+            None => (context.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await?, false),
         };
         let (sender, notices) = mpsc::unbounded_channel();
         let sid = start["streamSid"].clone();
-        let mut stream = Self { context, call, tracks: HashMap::new(), notices, dtmf: String::new(), sid, replies: None };
-        for ((_, name), channel) in tracks.iter().zip(channels) {
-            stream.attach(name, channel, resume, sender.clone()).await?;
-        }
-        if bot {
-            stream.replies = Some(PhoneBot::join(&stream.context, &stream.call, &owner, text("flow")).await?);
+        let mut stream = Self { context, call, tracks: HashMap::new(), notices, sid, replies: None };
+        if let Err(problem) = stream.enter(&parameters, tracks, &owner, resume, sender).await {
+            // A call that was opened for a stream that is refused must not wait for it for ever.
+            if stream.tracks.is_empty() && !resume {
+                stream.end().await;
+            } else {
+                stream.lose().await;
+            }
+            return Err(problem);
         }
         Ok(stream)
+    }
+
+    /// Attaches the tracks and puts the bot on, if it is asked for.
+    async fn enter(
+        &mut self,
+        parameters: &Parameters,
+        tracks: Vec<(&'static str, ChannelSpec)>,
+        owner: &str,
+        resume: bool,
+        notices: mpsc::UnboundedSender<AudioNotice>,
+    ) -> Result<(), Problem> {
+        for (name, channel) in tracks {
+            self.attach(name, channel, resume, notices.clone()).await?;
+        }
+        if parameters.bot() {
+            self.replies = Some(PhoneBot::join(&self.context, &self.call, owner, parameters.text("flow")).await?);
+        }
+        Ok(())
     }
 
     async fn attach(
@@ -280,8 +359,9 @@ impl Stream {
             notices,
         };
         let ready = self.context.hub.attach(&self.call.call_id, attach).await?;
+        let clock = Clock::from(if resume { ready.resume_from_ms } else { 0 });
         let decoder = FrameDecoder::new(SampleEncoding::Mulaw, 1).map_err(|e| Problem::new("invalid_audio", e.to_string()))?;
-        self.tracks.insert(name.to_owned(), Track { writer, decoder, due_ms: if resume { ready.resume_from_ms } else { 0 } });
+        self.tracks.insert(name.to_owned(), Track { writer, decoder, clock });
         Ok(())
     }
 
@@ -300,18 +380,12 @@ impl Stream {
             count_unknown("twilio");
             return;
         };
-        let at_ms = number(&media["timestamp"]).unwrap_or(track.due_ms);
-        let missing_ms = at_ms - track.due_ms;
-        if missing_ms < -LATE_MS {
+        let chunk_ms = bytes.len() as i64 * 1_000 / i64::from(RATE_HZ);
+        let Some(gap_ms) = track.clock.take(number(&media["timestamp"]), chunk_ms) else {
             metrics::counter!("zhiyin_compat_late_total", "surface" => "twilio").increment(1);
             return;
-        }
-        let (writer, mut gap_ms) = (track.writer, 0);
-        if missing_ms > JITTER_MS {
-            gap_ms = missing_ms.min(3_600_000);
-            track.due_ms += gap_ms;
-        }
-        track.due_ms += bytes.len() as i64 * 1_000 / i64::from(RATE_HZ);
+        };
+        let writer = track.writer;
         let samples = track.decoder.push(&bytes);
         let channel_index = self.channel_of(writer);
         if gap_ms > 0 {
@@ -326,13 +400,22 @@ impl Stream {
     }
 
     /// A key that was pressed: it is kept with the call and is no part of the transcript.
-    async fn digit(&mut self, dtmf: &Value) {
+    async fn digit(&self, dtmf: &Value) {
         let Some(digit) = dtmf["digit"].as_str().filter(|d| d.len() == 1) else { return };
-        self.dtmf.push_str(digit);
-        self.call.metadata.insert("dtmf".into(), self.dtmf.clone().into());
-        if let Err(error) = self.context.hub.update(self.call.clone()).await {
-            tracing::warn!(call_id = %self.call.call_id, %error, "a key press was not kept");
+        if let Err(problem) = self.keep_digit(digit).await {
+            tracing::warn!(call_id = %self.call.call_id, code = %problem.code, "a key press was not kept");
         }
+    }
+
+    /// Adds to the keys of the call as it is now: others change it while the stream runs.
+    async fn keep_digit(&self, digit: &str) -> Result<(), Problem> {
+        let call = self.context.store().call(self.call.call_id.as_str()).await?;
+        let mut call = call.ok_or_else(|| Problem::not_found("call"))?;
+        let pressed = call.metadata.get("dtmf").and_then(Value::as_str).unwrap_or_default();
+        let pressed = format!("{pressed}{digit}");
+        call.metadata.insert("dtmf".into(), pressed.into());
+        self.context.hub.update(call).await?;
+        Ok(())
     }
 
     async fn end(&mut self) {
@@ -355,7 +438,22 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use super::is_signed;
+    use super::{Clock, is_signed};
+
+    #[test]
+    fn a_stream_that_comes_back_begins_its_own_time_behind_what_was_heard() {
+        let mut clock = Clock::from(60_000);
+        assert_eq!(clock.take(Some(0), 20), Some(0));
+        assert_eq!(clock.take(Some(20), 20), Some(0));
+        // 100 ms are missing; a chunk without a time follows the one before.
+        assert_eq!(clock.take(Some(140), 20), Some(100));
+        assert_eq!(clock.take(None, 20), Some(0));
+        assert_eq!(clock, Clock { offset_ms: 60_000, due_ms: 60_180 });
+        let mut late = Clock::from(0);
+        assert_eq!((late.take(Some(5_000), 20), late.take(Some(4_019), 20), late.take(Some(10), 20)), (Some(5_000), None, None));
+        assert_eq!(late.take(Some(4_020), 20), Some(0), "a second late is taken");
+        assert_eq!(Clock::from(60_000).take(Some(i64::MAX), 20), Some(3_600_000));
+    }
 
     #[test]
     fn a_signature_fits_its_address_only() {
