@@ -103,6 +103,20 @@ impl RowFilter {
             && within(&self.teams, team)
             && self.agent_id.as_deref().is_none_or(|own| agent_id == Some(own))
     }
+
+    /// Whether it hides anything at all.
+    pub fn restricts(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Whether another filter admits nothing that this one hides.
+    pub fn covers(&self, other: &Self) -> bool {
+        let within =
+            |own: &[String], list: &[String]| own.is_empty() || (!list.is_empty() && list.iter().all(|v| own.contains(v)));
+        within(&self.queues, &other.queues)
+            && within(&self.teams, &other.teams)
+            && (self.agent_id.is_none() || self.agent_id == other.agent_id)
+    }
 }
 
 /// A named set of scopes.

@@ -31,6 +31,20 @@ fn row_filters_restrict_only_what_they_name() {
 }
 
 #[test]
+fn a_filter_covers_only_what_hides_as_much() {
+    let of = |queues: &[&str], agent: Option<&str>| RowFilter {
+        queues: queues.iter().map(|q| (*q).to_owned()).collect(),
+        teams: Vec::new(),
+        agent_id: agent.map(str::to_owned),
+    };
+    let own = of(&["billing", "card"], None);
+    assert!(own.covers(&own) && own.covers(&of(&["card"], Some("a1"))) && RowFilter::default().covers(&own));
+    assert!(!own.covers(&RowFilter::default()) && !own.covers(&of(&["card", "loans"], None)));
+    assert!(!of(&[], Some("a1")).covers(&of(&["card"], None)) && !of(&[], Some("a1")).covers(&of(&[], Some("a2"))));
+    assert!(own.restricts() && of(&[], Some("a1")).restricts() && !RowFilter::default().restricts());
+}
+
+#[test]
 fn the_limiter_admits_a_burst_and_then_says_when() {
     let limiter = RateLimiter::new([(RateClass::Control, 5.0)]);
     let decisions: Vec<_> = (0..12).map(|_| limiter.take("t", RateClass::Control)).collect();

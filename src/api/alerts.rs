@@ -9,9 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
-use crate::conversation::CallId;
 use crate::event::{Draft, EventBody, ResolveReason};
-use crate::store::{AlertRow, Write};
+use crate::store::AlertRow;
 
 /// Which alerts.
 #[derive(Deserialize, IntoParams)]
@@ -59,13 +58,8 @@ pub(super) async fn list(
     Query(query): Query<AlertQuery>,
 ) -> Result<Json<AlertPage>, Problem> {
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
-    let rows = context.store().alerts(query.state.as_deref(), query.level.as_deref(), limit).await?;
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        if context.may_see(&CallId::from(row.call_id.as_str()), &principal).await {
-            items.push(view(row));
-        }
-    }
+    let rows = context.store().alerts(query.state.as_deref(), query.level.as_deref(), &principal.row_filter, limit).await?;
+    let items = rows.into_iter().map(view).collect();
     Ok(Json(AlertPage { items, next_cursor: None }))
 }
 
@@ -116,10 +110,9 @@ async fn change(
     if row.state == state || row.state == "resolved" {
         return Ok(Json(view(row)));
     }
-    let row = AlertRow { state: state.to_owned(), ..row };
     let at_ms = call.duration_ms.unwrap_or(0);
-    context.log.append_with(&call.call_id, vec![Draft::new(at_ms, body)], vec![Write::Alert(row.clone())]).await?;
-    Ok(Json(view(row)))
+    context.log.append_with(&call.call_id, vec![Draft::new(at_ms, body)], Vec::new()).await?;
+    Ok(Json(view(AlertRow { state: state.to_owned(), ..row })))
 }
 
 /// Acknowledges an alert for a socket client.

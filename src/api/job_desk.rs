@@ -218,6 +218,11 @@ impl JobDesk {
         self.inner.kinds.iter().find(|k| k.name() == kind).map(|k| k.scope())
     }
 
+    /// The kinds whose scope is admitted.
+    pub fn kinds(&self, admitted: impl Fn(Scope) -> bool) -> Vec<&'static str> {
+        self.inner.kinds.iter().filter(|k| admitted(k.scope())).map(|k| k.name()).collect()
+    }
+
     /// What a running job shows, as it changes.
     pub fn watch(&self, job_id: &str) -> Option<watch::Receiver<Job>> {
         self.inner.running.lock().get(job_id).map(|r| r.shown.subscribe())

@@ -62,8 +62,10 @@ pub(super) async fn list(
     Query(query): Query<JobQuery>,
 ) -> Result<Json<JobPage>, Problem> {
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
-    let rows = context.store().jobs(query.kind.as_deref(), query.state.as_deref(), limit).await?;
-    let items = rows.iter().filter(|row| sees(&context, &principal, row)).map(|row| Job::of(row, None)).collect();
+    let kinds = context.jobs.kinds(|scope| principal.may(scope));
+    let reader = (principal.token_id.as_str(), kinds.as_slice());
+    let rows = context.store().jobs_seen(reader, query.kind.as_deref(), query.state.as_deref(), limit).await?;
+    let items = rows.iter().map(|row| Job::of(row, None)).collect();
     Ok(Json(JobPage { items, next_cursor: None }))
 }
 

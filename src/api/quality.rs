@@ -154,22 +154,19 @@ pub(super) async fn scores(
     Extension(principal): Extension<Principal>,
     Query(query): Query<ScoreQuery>,
 ) -> Result<Json<ScorePage>, Problem> {
-    let rows = context.store().scores(query.call_id.as_deref(), query.limit.unwrap_or(50).clamp(1, 200)).await?;
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        if sees(&context, &principal, &row).await {
-            items.push(ScoreView {
-                score_id: row.score_id,
-                call_id: row.call_id,
-                scheme_id: row.scheme_id,
-                clock: row.clock,
-                total: row.total,
-                agent_id: row.agent_id,
-                queue: row.queue,
-                created_at: row.created_at,
-            });
-        }
-    }
+    let limit = query.limit.unwrap_or(50).clamp(1, 200);
+    let rows = context.store().scores_seen(&principal.row_filter, query.call_id.as_deref(), limit).await?;
+    let items = rows.into_iter().map(|row| ScoreView {
+        score_id: row.score_id,
+        call_id: row.call_id,
+        scheme_id: row.scheme_id,
+        clock: row.clock,
+        total: row.total,
+        agent_id: row.agent_id,
+        queue: row.queue,
+        created_at: row.created_at,
+    });
+    let items = items.collect();
     Ok(Json(ScorePage { items, next_cursor: None }))
 }
 

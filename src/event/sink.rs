@@ -16,6 +16,17 @@ pub enum SinkError {
     /// The log is closed.
     #[error("the event log is closed")]
     Closed,
+    /// The disk is full.
+    #[error("the disk is full; nothing that was acknowledged is lost, free space and try again")]
+    Full,
+    /// Something else has the unique name of what was to be kept.
+    #[error("{what} {id} exists already")]
+    Exists {
+        /// What it is.
+        what: &'static str,
+        /// Its unique name.
+        id: String,
+    },
     /// The log could not write.
     #[error("event log: {0}")]
     Failed(String),

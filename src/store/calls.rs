@@ -2,6 +2,7 @@
 
 use sqlx::Row;
 
+use super::rows::{admitted_calls, own};
 use super::{Store, StoreError};
 use crate::access::RowFilter;
 use crate::event::{Call, Event};
@@ -55,27 +56,12 @@ impl Store {
     pub async fn list_calls(&self, filter: &CallFilter) -> Result<Page<Call>, StoreError> {
         let limit = filter.limit.unwrap_or(50).clamp(1, 200);
         let mut query = sqlx::QueryBuilder::new("SELECT call_id, body FROM calls WHERE 1 = 1");
-        for (column, value) in [
-            ("state", &filter.state),
-            ("queue", &filter.queue),
-            ("agent_id", &filter.agent_id),
-            ("channel", &filter.channel),
-            ("agent_id", &filter.rows.agent_id),
-        ] {
-            if let Some(value) = value {
-                query.push(format!(" AND {column} = ")).push_bind(value);
-            }
+        for (column, value) in
+            [("state", &filter.state), ("queue", &filter.queue), ("agent_id", &filter.agent_id), ("channel", &filter.channel)]
+        {
+            own(&mut query, column, value.as_deref());
         }
-        for (column, list) in [("queue", &filter.rows.queues), ("team", &filter.rows.teams)] {
-            if !list.is_empty() {
-                query.push(format!(" AND {column} IN ("));
-                let mut parts = query.separated(", ");
-                list.iter().for_each(|value| {
-                    parts.push_bind(value);
-                });
-                query.push(")");
-            }
-        }
+        admitted_calls(&mut query, &filter.rows);
         if let Some((created_at, call_id)) = &filter.after {
             query.push(" AND (created_at < ").push_bind(created_at);
             query.push(" OR (created_at = ").push_bind(created_at);
@@ -123,6 +109,15 @@ impl Store {
             .fetch_one(&self.readers)
             .await?;
         Ok(u64::try_from(row.get::<i64, _>(0)).unwrap_or(0))
+    }
+
+    /// Whether a call is over and its work after the end is done: its last event is in the log.
+    pub async fn is_over(&self, call_id: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM calls WHERE call_id = ? AND state IN ('completed', 'failed')")
+            .bind(call_id)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// The answer given to a message with this external name.

@@ -28,6 +28,13 @@ pub struct ChatRow {
 pub enum ChatWrite {
     /// A chat, new or changed.
     Chat(ChatRow),
+    /// Something was said in a chat: it is not idle.
+    Said {
+        /// Chat.
+        chat_id: String,
+        /// RFC 3339.
+        at: String,
+    },
     /// The reply to a message; the first one stays.
     Reply {
         /// Chat.
@@ -77,6 +84,9 @@ pub(super) async fn apply(write: &ChatWrite, db: &mut SqliteConnection) -> Resul
             .bind(&row.body)
             .execute(db)
             .await?;
+        }
+        ChatWrite::Said { chat_id, at } => {
+            sqlx::query("UPDATE chats SET updated_at = ? WHERE chat_id = ?").bind(at).bind(chat_id).execute(db).await?;
         }
         ChatWrite::Reply { chat_id, client_message_id, message_id, body } => {
             sqlx::query("INSERT OR IGNORE INTO chat_replies (chat_id, client_message_id, message_id, body) VALUES (?, ?, ?, ?)")

@@ -62,6 +62,8 @@ impl From<StoreError> for crate::event::SinkError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Closed => Self::Closed,
+            StoreError::DiskFull => Self::Full,
+            StoreError::Exists { what, id } => Self::Exists { what, id },
             other => Self::Failed(other.to_string()),
         }
     }

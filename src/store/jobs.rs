@@ -2,6 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
+use super::rows::{one_of, own};
 use super::{Store, StoreError};
 
 /// A job.
@@ -159,13 +160,22 @@ impl Store {
         Ok(row.map(|r| job(&r)))
     }
 
-    /// Jobs, newest first.
-    pub async fn jobs(&self, kind: Option<&str>, state: Option<&str>, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        let query = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state = ?2)
-             ORDER BY created_at DESC, job_id LIMIT ?3"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query)).bind(kind).bind(state).bind(limit).fetch_all(&self.readers).await?;
+    /// Jobs that a reader may see, his own and those of some kinds, newest first.
+    pub async fn jobs_seen(
+        &self,
+        (reader, kinds): (&str, &[&str]),
+        kind: Option<&str>,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs WHERE (owner = "));
+        query.push_bind(reader).push(" OR (1 = ").push_bind(i64::from(!kinds.is_empty()));
+        one_of(&mut query, "kind", kinds);
+        query.push("))");
+        own(&mut query, "kind", kind);
+        own(&mut query, "state", state);
+        query.push(" ORDER BY created_at DESC, job_id LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.readers).await?;
         Ok(rows.iter().map(job).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, OwnedMutexGuard, broadcast};
 
 use super::knowledge::KnowledgeWrite;
 use super::records::{AlertRow, ScoreRow, SuggestionRow};
@@ -25,8 +25,8 @@ pub struct EventLog {
 }
 
 struct CallLog {
-    /// Last number and sub-number. Held over a commit, so that events of one call are shown in their order.
-    numbers: Mutex<Option<u64>>,
+    /// Last number. Held over a commit, so that events of one call are shown in their order.
+    numbers: Arc<Mutex<Option<u64>>>,
     shown: parking_lot::Mutex<(u64, u32)>,
     newest_partials: parking_lot::Mutex<HashMap<String, Arc<Event>>>,
     subscribers: broadcast::Sender<Arc<Event>>,
@@ -49,6 +49,8 @@ pub struct Subscription {
     replay: std::vec::IntoIter<Arc<Event>>,
     live: broadcast::Receiver<Arc<Event>>,
     last_seq: u64,
+    /// Keeps the channel open when the call's own log is let go: the end is the last event, not a closed channel.
+    _log: Arc<CallLog>,
 }
 
 impl Subscription {
@@ -90,22 +92,43 @@ impl EventLog {
         self.wall.subscribe()
     }
 
-    /// Forgets the numbers of a call that is over; its events stay.
-    pub fn forget(&self, call_id: &CallId) {
-        self.calls.lock().remove(call_id);
+    /// Calls whose numbers and subscribers are in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.calls.lock().len()
     }
 
     fn call_log(&self, call_id: &CallId) -> Arc<CallLog> {
         let mut calls = self.calls.lock();
         let log = calls.entry(call_id.clone()).or_insert_with(|| {
             Arc::new(CallLog {
-                numbers: Mutex::new(None),
+                numbers: Arc::default(),
                 shown: parking_lot::Mutex::default(),
                 newest_partials: parking_lot::Mutex::default(),
                 subscribers: broadcast::channel(CALL_CAPACITY).0,
             })
         });
         Arc::clone(log)
+    }
+
+    /// The log of a call with its numbers, which are nobody else's until they are dropped.
+    async fn numbers(&self, call_id: &CallId) -> (Arc<CallLog>, OwnedMutexGuard<Option<u64>>) {
+        loop {
+            let log = self.call_log(call_id);
+            let numbers = Arc::clone(&log.numbers).lock_owned().await;
+            // It may have been let go while this waited; then the count goes on in a new one.
+            if self.calls.lock().get(call_id).is_some_and(|held| Arc::ptr_eq(held, &log)) {
+                return (log, numbers);
+            }
+        }
+    }
+
+    /// Lets the log of a finished call go; its events stay. The numbers are held, so that nobody counts on in two logs.
+    fn let_go(&self, call_id: &CallId, log: &Arc<CallLog>, _numbers: &OwnedMutexGuard<Option<u64>>) {
+        let mut calls = self.calls.lock();
+        if calls.get(call_id).is_some_and(|held| Arc::ptr_eq(held, log)) {
+            calls.remove(call_id);
+        }
     }
 
     /// Numbers drafts, commits them together with other writes (and the rows that events imply), then shows them.
@@ -118,11 +141,20 @@ impl EventLog {
         drafts: Vec<Draft>,
         others: Vec<Write>,
     ) -> Result<Vec<Arc<Event>>, StoreError> {
-        let log = self.call_log(call_id);
-        let mut last = log.numbers.lock().await;
-        let first = match *last {
-            Some(seq) => seq,
-            None => self.store.last_seq(call_id.as_str()).await?,
+        let (log, call_id) = (self.clone(), call_id.clone());
+        // A task of its own: a caller that goes away between commit and count would leave a number to be given twice.
+        let appending = tokio::spawn(async move { log.append_now(&call_id, drafts, others).await });
+        appending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn append_now(&self, call_id: &CallId, drafts: Vec<Draft>, others: Vec<Write>) -> Result<Vec<Arc<Event>>, StoreError> {
+        let (log, mut last) = self.numbers(call_id).await;
+        let (first, was_over) = match *last {
+            Some(seq) => (seq, false),
+            None => {
+                let seq = self.store.last_seq(call_id.as_str()).await?;
+                (seq, seq > 0 && self.store.is_over(call_id.as_str()).await?)
+            }
         };
         let events: Vec<Arc<Event>> =
             drafts.into_iter().zip(first + 1..).map(|(draft, seq)| Arc::new(draft.numbered(call_id, seq, 0))).collect();
@@ -131,12 +163,21 @@ impl EventLog {
             writes.extend(implied_rows(event, events.last().map_or(first, |e| e.seq)));
             writes.push(Write::Event(Arc::clone(event)));
         }
-        self.store.write(writes).await?;
+        if let Err(error) = self.store.write(writes).await {
+            // A call that could not be opened has no one else who would let its log go.
+            if first == 0 || was_over {
+                self.let_go(call_id, &log, &last);
+            }
+            return Err(error);
+        }
         *last = Some(first + events.len() as u64);
         metrics::counter!("zhiyin_events_appended_total").increment(events.len() as u64);
         for event in &events {
             log.show_durable(event);
             let _ = self.wall.send(Arc::clone(event));
+        }
+        if was_over || events.iter().any(|event| event.body.is_last()) {
+            self.let_go(call_id, &log, &last);
         }
         Ok(events)
     }
@@ -159,7 +200,11 @@ impl EventLog {
         }
         let last_seq = replay.last().map_or(next - 1, |e| e.seq);
         replay.extend(log.newest_partials.lock().values().cloned());
-        Ok(Subscription { replay: replay.into_iter(), live, last_seq })
+        if self.store.is_over(call_id.as_str()).await? {
+            let numbers = Arc::clone(&log.numbers).lock_owned().await;
+            self.let_go(call_id, &log, &numbers);
+        }
+        Ok(Subscription { replay: replay.into_iter(), live, last_seq, _log: log })
     }
 }
 
@@ -185,7 +230,13 @@ impl EventSink for EventLog {
         shown.1 += 1;
         let event = Arc::new(draft.numbered(call_id, shown.0, shown.1));
         if let EventBody::TranscriptPartial(partial) = &event.body {
-            log.newest_partials.lock().insert(partial.utterance_id.to_string(), Arc::clone(&event));
+            let mut newest = log.newest_partials.lock();
+            // An empty one takes the words back: the utterance gets no final that would remove it.
+            if partial.text.is_empty() {
+                newest.remove(partial.utterance_id.as_str());
+            } else {
+                newest.insert(partial.utterance_id.to_string(), Arc::clone(&event));
+            }
         }
         let _ = log.subscribers.send(Arc::clone(&event));
         let _ = self.wall.send(event);
@@ -216,6 +267,10 @@ fn implied_rows(event: &Event, last_seq: u64) -> Vec<Write> {
             time: event.time.clone(),
             body: serde_json::to_string(alert).unwrap_or_default(),
         })],
+        EventBody::AlertAcknowledged { alert_id, .. } => {
+            vec![Write::AlertState { alert_id: alert_id.clone(), state: "acknowledged" }]
+        }
+        EventBody::AlertResolved { alert_id, .. } => vec![Write::AlertState { alert_id: alert_id.clone(), state: "resolved" }],
         _ => Vec::new(),
     }
 }

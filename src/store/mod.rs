@@ -24,6 +24,7 @@ mod log;
 mod quality;
 mod records;
 mod redact;
+mod rows;
 mod schema;
 mod write;
 

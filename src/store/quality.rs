@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::records::ScoreRow;
+use super::rows::{admitted_calls, admitted_scores, own};
 use super::{Store, StoreError};
 use crate::access::RowFilter;
 
@@ -123,6 +124,8 @@ pub struct ScoreFilter {
     pub rule_id: Option<String>,
     /// Whether there is a judgement.
     pub reviewed: Option<bool>,
+    /// What the reader may see.
+    pub rows: RowFilter,
     /// Behind this `(created_at, score_id)`.
     pub after: Option<(String, String)>,
     /// At most this many.
@@ -261,19 +264,32 @@ impl Store {
         .bind(score_id)
         .fetch_all(&self.readers)
         .await?;
-        Ok(rows
-            .iter()
-            .map(|r| AssignmentRow {
-                assignment_id: r.get(0),
-                score_id: r.get(1),
-                assignee: r.get(2),
-                state: r.get(3),
-                blind: r.get(4),
-                calibration: r.get(5),
-                created_at: r.get(6),
-                body: r.get(7),
-            })
-            .collect())
+        Ok(rows.iter().map(assignment).collect())
+    }
+
+    /// Assignments on scorecards that a reader may see, newest first; of calibrations only his own.
+    pub async fn assignments_seen(
+        &self,
+        (reader, rows): (&str, &RowFilter),
+        assignee: Option<&str>,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AssignmentRow>, StoreError> {
+        let mut query = sqlx::QueryBuilder::new(
+            "SELECT assignment_id, score_id, assignee, state, blind, calibration, created_at, body FROM assignments
+             WHERE (calibration IS NULL OR assignee = ",
+        );
+        query.push_bind(reader).push(")");
+        own(&mut query, "assignee", assignee);
+        own(&mut query, "state", state);
+        if rows.restricts() {
+            query.push(" AND EXISTS (SELECT 1 FROM scores WHERE scores.score_id = assignments.score_id");
+            admitted_scores(&mut query, rows);
+            query.push(")");
+        }
+        query.push(" ORDER BY created_at DESC, assignment_id LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(assignment).collect())
     }
 
     /// Judgements of a scorecard, oldest first.
@@ -363,10 +379,9 @@ impl Store {
             "SELECT score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at, body FROM scores WHERE clock = 'post'",
         );
         for (column, value) in [("scheme_id", &filter.scheme_id), ("agent_id", &filter.agent_id), ("queue", &filter.queue)] {
-            if let Some(value) = value {
-                query.push(format!(" AND {column} = ")).push_bind(value);
-            }
+            own(&mut query, column, value.as_deref());
         }
+        admitted_scores(&mut query, &filter.rows);
         if let Some(from) = &filter.from {
             query.push(" AND created_at >= ").push_bind(from);
         }
@@ -419,26 +434,10 @@ impl Store {
     /// Ids of finished calls, oldest first.
     pub async fn chosen_calls(&self, choice: &CallChoice) -> Result<Vec<String>, StoreError> {
         let mut query = sqlx::QueryBuilder::new("SELECT call_id FROM calls WHERE state = 'completed'");
-        for (column, value) in [
-            ("queue", &choice.queue),
-            ("agent_id", &choice.agent_id),
-            ("channel", &choice.channel),
-            ("agent_id", &choice.rows.agent_id),
-        ] {
-            if let Some(value) = value {
-                query.push(format!(" AND {column} = ")).push_bind(value);
-            }
+        for (column, value) in [("queue", &choice.queue), ("agent_id", &choice.agent_id), ("channel", &choice.channel)] {
+            own(&mut query, column, value.as_deref());
         }
-        for (column, list) in [("queue", &choice.rows.queues), ("team", &choice.rows.teams)] {
-            if !list.is_empty() {
-                query.push(format!(" AND {column} IN ("));
-                let mut parts = query.separated(", ");
-                list.iter().for_each(|value| {
-                    parts.push_bind(value);
-                });
-                query.push(")");
-            }
-        }
+        admitted_calls(&mut query, &choice.rows);
         if let Some(from) = &choice.from {
             query.push(" AND created_at >= ").push_bind(from);
         }
@@ -453,4 +452,17 @@ impl Store {
 
 fn appeal(r: &SqliteRow) -> AppealRow {
     AppealRow { appeal_id: r.get(0), score_id: r.get(1), state: r.get(2), created_at: r.get(3), body: r.get(4) }
+}
+
+fn assignment(r: &SqliteRow) -> AssignmentRow {
+    AssignmentRow {
+        assignment_id: r.get(0),
+        score_id: r.get(1),
+        assignee: r.get(2),
+        state: r.get(3),
+        blind: r.get(4),
+        calibration: r.get(5),
+        created_at: r.get(6),
+        body: r.get(7),
+    }
 }

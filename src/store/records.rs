@@ -2,8 +2,9 @@
 
 use sqlx::Row;
 
+use super::rows::{admitted_calls, admitted_scores, own};
 use super::{Store, StoreError};
-use crate::access::TokenRecord;
+use crate::access::{RowFilter, TokenRecord};
 
 /// A suggestion and its state (`open`, `withdrawn`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,11 @@ pub struct IdempotentAnswer {
     pub created_at: String,
 }
 
+impl IdempotentAnswer {
+    /// How long an answer is kept.
+    pub const LIFE: chrono::Duration = chrono::Duration::hours(24);
+}
+
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct AuditEntry {
@@ -154,19 +160,24 @@ impl Store {
             .collect())
     }
 
-    /// Alerts, newest first.
-    pub async fn alerts(&self, state: Option<&str>, level: Option<&str>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
-        let rows = sqlx::query(
+    /// Alerts of calls that a filter admits, newest first.
+    pub async fn alerts(
+        &self,
+        state: Option<&str>,
+        level: Option<&str>,
+        rows: &RowFilter,
+        limit: u32,
+    ) -> Result<Vec<AlertRow>, StoreError> {
+        let mut query = sqlx::QueryBuilder::new(
             "SELECT alert_id, call_id, state, level, time, body FROM alerts
-             WHERE (? IS NULL OR state = ?) AND (? IS NULL OR level = ?) ORDER BY time DESC, alert_id LIMIT ?",
-        )
-        .bind(state)
-        .bind(state)
-        .bind(level)
-        .bind(level)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
+             WHERE EXISTS (SELECT 1 FROM calls WHERE calls.call_id = alerts.call_id",
+        );
+        admitted_calls(&mut query, rows);
+        query.push(")");
+        own(&mut query, "state", state);
+        own(&mut query, "level", level);
+        query.push(" ORDER BY time DESC, alert_id LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(alert).collect())
     }
 
@@ -193,15 +204,18 @@ impl Store {
 
     /// Scorecards, newest first; of one call, or all.
     pub async fn scores(&self, call_id: Option<&str>, limit: u32) -> Result<Vec<ScoreRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at, body FROM scores
-             WHERE ? IS NULL OR call_id = ? ORDER BY created_at DESC, score_id LIMIT ?",
-        )
-        .bind(call_id)
-        .bind(call_id)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
+        self.scores_seen(&RowFilter::default(), call_id, limit).await
+    }
+
+    /// The same of those that a filter admits.
+    pub async fn scores_seen(&self, rows: &RowFilter, call_id: Option<&str>, limit: u32) -> Result<Vec<ScoreRow>, StoreError> {
+        let mut query = sqlx::QueryBuilder::new(
+            "SELECT score_id, call_id, scheme_id, clock, total, agent_id, queue, created_at, body FROM scores WHERE 1 = 1",
+        );
+        own(&mut query, "call_id", call_id);
+        admitted_scores(&mut query, rows);
+        query.push(" ORDER BY created_at DESC, score_id LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(score).collect())
     }
 

@@ -42,6 +42,13 @@ pub enum Write {
     Feedback(FeedbackRow),
     /// An alert, new or changed.
     Alert(AlertRow),
+    /// What became of an alert; one that is resolved stays so.
+    AlertState {
+        /// Alert.
+        alert_id: String,
+        /// `acknowledged` or `resolved`.
+        state: &'static str,
+    },
     /// A document with all its versions.
     Document(DocumentRow),
     /// All versions of a document go.
@@ -166,6 +173,14 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
                 .await?;
             Ok(())
         }
+        Write::AlertState { alert_id, state } => {
+            sqlx::query("UPDATE alerts SET state = ? WHERE alert_id = ? AND state <> 'resolved'")
+                .bind(state)
+                .bind(alert_id)
+                .execute(db)
+                .await?;
+            Ok(())
+        }
         Write::Document(row) => {
             sqlx::query("INSERT OR REPLACE INTO documents (document_id, changed_at, body) VALUES (?, ?, ?)")
                 .bind(&row.document_id)
@@ -192,12 +207,7 @@ async fn apply(write: &Write, db: &mut SqliteConnection) -> Result<(), StoreErro
                 .await?;
             Ok(())
         }
-        Write::Idempotent(row) => {
-            sqlx::query("INSERT OR REPLACE INTO idempotency (token_id, key, body_hash, status, answer, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-                .bind(&row.token_id).bind(&row.key).bind(&row.body_hash).bind(row.status).bind(&row.answer).bind(&row.created_at)
-                .execute(db).await?;
-            Ok(())
-        }
+        Write::Idempotent(row) => apply_answer(row, db).await,
         Write::Knowledge(write) => knowledge::apply(write, db).await,
         Write::Audit(entry) => {
             sqlx::query("INSERT INTO audit (time, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)")
@@ -249,6 +259,29 @@ async fn apply_event(event: &Event, db: &mut SqliteConnection) -> Result<(), Sto
         .bind(json(event)?)
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Keeps an answer and lets go those whose time is over.
+async fn apply_answer(row: &IdempotentAnswer, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    if let Ok(now) = chrono::DateTime::parse_from_rfc3339(&row.created_at) {
+        let oldest = now.with_timezone(&chrono::Utc) - IdempotentAnswer::LIFE;
+        sqlx::query("DELETE FROM idempotency WHERE created_at < ?")
+            .bind(oldest.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+            .execute(&mut *db)
+            .await?;
+    }
+    sqlx::query(
+        "INSERT OR REPLACE INTO idempotency (token_id, key, body_hash, status, answer, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&row.token_id)
+    .bind(&row.key)
+    .bind(&row.body_hash)
+    .bind(row.status)
+    .bind(&row.answer)
+    .bind(&row.created_at)
+    .execute(db)
+    .await?;
     Ok(())
 }
 
