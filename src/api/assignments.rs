@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::calibrations::calibration;
-use super::quality::sees;
 use super::quality_jobs::scored;
 use super::reviews::{audit_write, machine_card, visible_score};
 use super::strict::{Query, Strict};
+use super::times::maybe_in_utc;
 use super::trust::{HitView, automatic_rules, hits_of};
 use super::{ApiContext, Problem};
 use crate::access::{Principal, Scope};
@@ -25,6 +25,8 @@ use crate::store::{AssignmentRow, QualityWrite, ScoreFilter, Write};
 
 /// Scorecards that a choice looks at.
 const CANDIDATES: u32 = 10_000;
+/// Assignments that one list shows.
+const LIST_MAX: u32 = 200;
 /// Scorecards that one request assigns.
 const SIZE_MAX: usize = 1_000;
 
@@ -117,10 +119,11 @@ async fn chosen(context: &ApiContext, principal: &Principal, request: &NewAssign
         scheme_id: request.scheme_id.clone(),
         agent_id: request.agent_id.clone(),
         queue: request.queue.clone(),
-        from: request.from.clone(),
-        to: request.to.clone(),
+        from: maybe_in_utc("/from", request.from.as_deref())?,
+        to: maybe_in_utc("/to", request.to.as_deref())?,
         rule_id: request.rule_id.clone().filter(|_| request.by == By::Rule),
         reviewed: Some(false),
+        rows: principal.row_filter.clone(),
         limit: CANDIDATES,
         ..ScoreFilter::default()
     };
@@ -128,9 +131,7 @@ async fn chosen(context: &ApiContext, principal: &Principal, request: &NewAssign
     let automatic = automatic_rules(context).await?;
     let mut candidates = Vec::new();
     for row in &rows {
-        if sees(context, principal, row).await
-            && let Ok(card) = serde_json::from_str::<Scorecard>(&row.body)
-        {
+        if let Ok(card) = serde_json::from_str::<Scorecard>(&row.body) {
             candidates.extend(candidate(context, request, &card, &automatic).await?);
         }
     }
@@ -203,20 +204,30 @@ pub(super) async fn assign(
     }
     writes.push(audit_write(&principal, "quality.assign", &format!("{} scorecards", rows.len()), String::new()));
     context.store().write(writes).await?;
-    let items = views(&context, rows).await?;
+    let items = views(&context, &principal, rows).await?;
     Ok((StatusCode::CREATED, Json(AssignmentPage { items, next_cursor: None })))
 }
 
-async fn views(context: &ApiContext, rows: Vec<AssignmentRow>) -> Result<Vec<AssignmentView>, Problem> {
+async fn views(context: &ApiContext, reader: &Principal, rows: Vec<AssignmentRow>) -> Result<Vec<AssignmentView>, Problem> {
     let automatic = automatic_rules(context).await?;
+    // What a reader is still to answer blind, he does not see through another's assignment either.
+    let own = context.store().assignments(Some(&reader.token_id), Some("assigned"), None, None).await?;
+    let unanswered: HashSet<String> = own.into_iter().filter(|a| a.blind).map(|a| a.score_id).collect();
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
-        items.push(view(context, row, &automatic).await?);
+        let hidden = row.blind && !(row.state == "reviewed" && row.calibration.is_none());
+        let hidden = hidden || unanswered.contains(&row.score_id);
+        items.push(view(context, row, hidden, &automatic).await?);
     }
     Ok(items)
 }
 
-async fn view(context: &ApiContext, row: AssignmentRow, automatic: &HashSet<String>) -> Result<AssignmentView, Problem> {
+async fn view(
+    context: &ApiContext,
+    row: AssignmentRow,
+    hidden: bool,
+    automatic: &HashSet<String>,
+) -> Result<AssignmentView, Problem> {
     let score = context.store().score(&row.score_id).await?;
     let card: Option<Scorecard> = score.as_ref().and_then(|s| serde_json::from_str(&s.body).ok());
     let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
@@ -225,7 +236,7 @@ async fn view(context: &ApiContext, row: AssignmentRow, automatic: &HashSet<Stri
         (None, Some(only)) => vec![only.to_owned()],
         (None, None) => card.iter().flat_map(|c| &c.results).map(|r| r.result.rule.clone()).collect(),
     };
-    let shown = card.as_ref().filter(|_| !row.blind || (row.state == "reviewed" && row.calibration.is_none()));
+    let shown = card.as_ref().filter(|_| !hidden);
     let hits = match (&score, shown) {
         (Some(score), Some(_)) => hits_of(context, &machine_card(context.store(), score).await?, automatic).await?,
         _ => Vec::new(),
@@ -256,7 +267,7 @@ pub(super) struct ReviewQuery {
     state: Option<String>,
 }
 
-/// Assignments, newest first; of calibrations only one's own.
+/// Assignments on scorecards that the token sees, newest first; of calibrations only one's own.
 #[utoipa::path(get, path = "/api/v1/quality/reviews", tag = "quality", params(ReviewQuery), responses((status = 200, body = AssignmentPage)))]
 pub(super) async fn list(
     State(context): State<ApiContext>,
@@ -264,15 +275,19 @@ pub(super) async fn list(
     Query(query): Query<ReviewQuery>,
 ) -> Result<Json<AssignmentPage>, Problem> {
     let assignee = query.assignee.map(|a| if a == "me" { principal.token_id.clone() } else { a });
-    let rows = context.store().assignments(assignee.as_deref(), query.state.as_deref(), None, None).await?;
     // Another reviewer's answers in a calibration are nobody's business.
-    let own = rows.into_iter().filter(|r| r.calibration.is_none() || r.assignee == principal.token_id);
-    let items = views(&context, own.take(200).collect()).await?;
+    let reader = (principal.token_id.as_str(), &principal.row_filter);
+    let rows = context.store().assignments_seen(reader, assignee.as_deref(), query.state.as_deref(), LIST_MAX).await?;
+    let items = views(&context, &principal, rows).await?;
     Ok(Json(AssignmentPage { items, next_cursor: None }))
 }
 
-/// Scorecards that fit, for calibrations.
-pub(super) async fn candidates(context: &ApiContext, scheme_id: Option<String>) -> Result<Vec<Candidate>, Problem> {
-    let filter = ScoreFilter { scheme_id, limit: CANDIDATES, ..ScoreFilter::default() };
+/// Scorecards that fit and that the principal sees, for calibrations.
+pub(super) async fn candidates(
+    context: &ApiContext,
+    principal: &Principal,
+    scheme_id: Option<String>,
+) -> Result<Vec<Candidate>, Problem> {
+    let filter = ScoreFilter { scheme_id, rows: principal.row_filter.clone(), limit: CANDIDATES, ..ScoreFilter::default() };
     Ok(scored(context.store(), &filter).await?.iter().map(Candidate::of).collect())
 }

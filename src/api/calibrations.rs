@@ -80,7 +80,7 @@ pub(super) async fn create(
         (false, None) => request.score_ids,
         (true, Some(size)) if size > 0 => {
             let seed = request.seed.unwrap_or_else(|| calibration_id.clone());
-            choose(candidates(&context, request.scheme_id).await?, Choice::Random { seed: &seed }, size)
+            choose(candidates(&context, &principal, request.scheme_id).await?, Choice::Random { seed: &seed }, size)
         }
         _ => return Err(Problem::invalid("/score_ids", "give either score_ids or size")),
     };

@@ -58,6 +58,7 @@ mod shelf_learning;
 mod strict;
 mod suggestions;
 mod text_surfaces;
+mod times;
 mod trust;
 mod understand;
 mod web;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Scope;
+use crate::event::SinkError;
 use crate::pipeline::PipelineError;
 use crate::store::StoreError;
 
@@ -175,6 +176,14 @@ impl From<PipelineError> for Problem {
             PipelineError::Recogniser(crate::asr::AsrError::Overloaded { .. }) => {
                 Self::new("overloaded", "no decoder is free for another channel; try again here later")
             }
+            PipelineError::Sink(SinkError::Full) => {
+                tracing::error!(%error, "pipeline");
+                Self::new("storage_full", "nothing acknowledged is lost; free space and try again")
+            }
+            PipelineError::Sink(SinkError::Exists { what: "call", .. }) => {
+                Self::new("call_exists", "a call with this external_id exists")
+            }
+            PipelineError::Sink(SinkError::Closed) => Self::new("draining", "the event log is closed"),
             PipelineError::Listen(error) => Self::new("invalid_audio", error.to_string()),
             _ => {
                 tracing::error!(%error, "pipeline");

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Problem;
 use super::job_desk::{ItemEffect, JobKind};
 use super::reviews::standing;
+use super::times::maybe_in_utc;
 use crate::access::{RowFilter, Scope};
 use crate::conversation::{Conversation, IdKind, new_id};
 use crate::event::now_rfc3339;
@@ -37,6 +39,18 @@ pub(super) struct CallFilterBody {
     pub(super) from: Option<String>,
     /// Opened before, RFC 3339.
     pub(super) to: Option<String>,
+}
+
+impl CallFilterBody {
+    /// The same with its times as the store compares them.
+    ///
+    /// # Errors
+    /// A time cannot be read.
+    pub(super) fn in_utc(self) -> Result<Self, Problem> {
+        let from = maybe_in_utc("/filter/from", self.from.as_deref())?;
+        let to = maybe_in_utc("/filter/to", self.to.as_deref())?;
+        Ok(Self { from, to, ..self })
+    }
 }
 
 /// What a job of this file was asked for, as it is kept.

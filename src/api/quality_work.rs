@@ -82,7 +82,7 @@ pub(super) async fn create(
     let scheme_id = request.scheme_id.clone().unwrap_or_else(|| context.hub.stages().scheme().id.clone());
     let mut spec = QualitySpec {
         call_ids: request.call_ids.clone(),
-        filter: request.filter.clone(),
+        filter: request.filter.clone().map(CallFilterBody::in_utc).transpose()?,
         rows: principal.row_filter.clone(),
         scheme_id: scheme_id.clone(),
         scheme: None,

@@ -78,3 +78,27 @@ fn no_problem_repeats_a_value_of_the_body() {
     let problem = strict::parse::<Sample>(r#"{"queue":{"x":"秘密的话"}}"#.as_bytes()).unwrap_err();
     assert!(!serde_json::to_string(&problem).unwrap().contains("秘密"));
 }
+
+#[test]
+fn times_are_compared_in_utc_and_what_is_none_is_named() {
+    let utc = |time: &str| times::in_utc("/from", time);
+    assert_eq!(utc("2026-12-01T08:00:00+08:00").unwrap(), "2026-12-01T00:00:00.000Z");
+    assert_eq!(utc("2026-12-01T00:00:00.1239Z").unwrap(), "2026-12-01T00:00:00.123Z");
+    let problem = utc("next week").unwrap_err();
+    assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (422, "/from"));
+    assert!(!problem.detail.contains("next week"));
+}
+
+#[test]
+fn a_full_disk_and_a_known_name_keep_their_codes_on_the_way_through_a_call() {
+    use crate::event::SinkError;
+    use crate::store::StoreError;
+    let code = |error: StoreError| {
+        let problem = Problem::from(crate::pipeline::PipelineError::from(SinkError::from(error)));
+        (problem.status, problem.code)
+    };
+    assert_eq!(code(StoreError::DiskFull), (507, "storage_full".into()));
+    assert_eq!(code(StoreError::Exists { what: "call", id: "x".into() }), (409, "call_exists".into()));
+    assert_eq!(code(StoreError::Closed), (503, "draining".into()));
+    assert_eq!(code(StoreError::Database("locked".into())), (500, "internal".into()));
+}

@@ -391,3 +391,27 @@ async fn a_calibration_is_blind_and_ends_with_kappa() {
     let kappa = done["by_rule"][0]["kappa"].as_f64().unwrap();
     assert!((kappa - 0.5).abs() < 1e-9, "{done}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_reviews_shows_what_the_token_sees_and_nothing_it_is_to_answer_blind() {
+    let service = Service::start().await;
+    publish_trusting_rule(&service).await;
+    let (score_id, _) = hit(&service, 0).await;
+    let scopes = json!(["quality:review", "quality:read", "calls:read"]);
+    let (blind, blind_id) = token(&service, json!({"name": "b", "scopes": scopes})).await;
+    let (seeing, seeing_id) = token(&service, json!({"name": "s", "scopes": scopes})).await;
+    let other = json!({"name": "o", "scopes": scopes, "row_filter": {"agent_id": "a2"}});
+    let (other, _) = token(&service, other).await;
+    for (assignee, hidden) in [(&blind_id, true), (&seeing_id, false)] {
+        let body = json!({"by": "list", "score_ids": [score_id], "assignees": [assignee], "size": 1, "blind": hidden});
+        assert_eq!(service.post("/api/v1/quality/assignments", body).await.0, 201);
+    }
+    let shown = |secret: String| {
+        let (service, path) = (&service, format!("/api/v1/quality/reviews?assignee={seeing_id}"));
+        async move { send(service, &secret, &path, None).await.1["items"].as_array().unwrap().clone() }
+    };
+    let (own, others) = (shown(seeing).await, shown(blind).await);
+    assert!(own[0]["score"].is_object() && !own[0]["hits"].as_array().unwrap().is_empty(), "{own:?}");
+    assert!(others[0]["score"].is_null() && others[0]["hits"] == json!([]), "{others:?}");
+    assert!(shown(other).await.is_empty(), "the scorecard is another agent's");
+}
