@@ -213,7 +213,7 @@ pub(super) async fn delete(
     Extension(principal): Extension<Principal>,
     Path(chat_id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let session = context.visible_chat(&chat_id, &principal).await?;
+    let (_busy, session) = context.held_chat(&chat_id, &principal).await?;
     context.end_chat(session, Some(Role::System), "closed").await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 use super::{ApiContext, Problem};
@@ -25,12 +26,16 @@ pub struct ChatDesk {
     /// Settings.
     pub settings: crate::config::ChatSettings,
     busy: Mutex<HashSet<String>>,
+    freed: Notify,
 }
+
+/// How long a message waits for a chat that a person's request is just changing.
+pub(super) const SHORTLY: Duration = Duration::from_millis(250);
 
 impl ChatDesk {
     /// A desk for a bot.
     pub fn new(bot: Bot, settings: crate::config::ChatSettings) -> Self {
-        Self { bot, settings, busy: Mutex::default() }
+        Self { bot, settings, busy: Mutex::default(), freed: Notify::new() }
     }
 
     /// The only one who answers in a chat until the value is dropped.
@@ -43,6 +48,32 @@ impl ChatDesk {
         }
         Ok(Busy { desk: Arc::clone(self), chat_id: chat_id.to_owned() })
     }
+
+    /// The same, waiting for who has the chat.
+    ///
+    /// # Errors
+    /// `state_conflict`: it was not free in time.
+    pub(super) async fn take_within(self: &Arc<Self>, chat_id: &str, patience: Duration) -> Result<Busy, Problem> {
+        let free = async {
+            loop {
+                // Listened for before it is looked at: a chat that becomes free between the two is not missed.
+                let freed = self.freed.notified();
+                if let Ok(busy) = self.take(chat_id) {
+                    return busy;
+                }
+                freed.await;
+            }
+        };
+        match tokio::time::timeout(patience, free).await {
+            Ok(busy) => Ok(busy),
+            Err(_) => self.take(chat_id),
+        }
+    }
+
+    /// Longer than one turn of the bot: its words are encoded and answered within the deadline each.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(self.settings.deadline_ms) * 2 + Duration::from_secs(5)
+    }
 }
 
 /// Frees the chat however the answer ends.
@@ -54,6 +85,7 @@ pub(super) struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.desk.busy.lock().remove(&self.chat_id);
+        self.desk.freed.notify_waiters();
     }
 }
 
@@ -223,6 +255,15 @@ impl ApiContext {
         read(&row)
     }
 
+    /// A chat that the principal may see, as it stands once nobody else answers in it, and nobody else's until the first
+    /// value is dropped.
+    pub(super) async fn held_chat(&self, chat_id: &str, principal: &Principal) -> Result<(Busy, Session), Problem> {
+        self.visible_chat(chat_id, principal).await?;
+        let busy = self.chat.take_within(chat_id, self.chat.patience()).await?;
+        // Read behind the lock: the bot's turn has changed it.
+        Ok((busy, self.visible_chat(chat_id, principal).await?))
+    }
+
     /// The open chat of an owner's own name, or a new one.
     pub(super) async fn chat_named(&self, opening: Opening) -> Result<Session, Problem> {
         let name = opening.name.clone().unwrap_or_default();
@@ -275,11 +316,20 @@ impl ApiContext {
             }
             let before = (chrono::Utc::now() - idle).to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
             let rows = self.store().idle_chats(&before).await.unwrap_or_default();
-            for session in rows.iter().filter_map(|row| read(row).ok()) {
-                if let Err(problem) = self.end_chat(session, None, "idle").await {
+            for row in rows {
+                if let Err(problem) = self.end_idle_chat(&row.chat_id, &before).await {
                     tracing::warn!(code = %problem.code, "an idle chat could not be ended");
                 }
             }
+        }
+    }
+
+    async fn end_idle_chat(&self, chat_id: &str, before: &str) -> Result<(), Problem> {
+        // A chat that is being answered is not idle, nor is one in which something was said since the list was made.
+        let Ok(_busy) = self.chat.take(chat_id) else { return Ok(()) };
+        match self.store().chat(chat_id).await? {
+            Some(row) if row.updated_at.as_str() < before => self.end_chat(read(&row)?, None, "idle").await,
+            _ => Ok(()),
         }
     }
 }

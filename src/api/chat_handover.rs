@@ -15,6 +15,7 @@ use crate::chat::{HandOver, Reason};
 use crate::conversation::Role;
 use crate::event::{EventBody, millis_between, now_rfc3339};
 use crate::pipeline::NewMessage;
+use crate::store::{ChatWrite, Write};
 
 /// A wish for a person.
 #[derive(Deserialize, ToSchema)]
@@ -42,7 +43,7 @@ pub(super) async fn handoff(
     Path(chat_id): Path<String>,
     Strict(request): Strict<HandOverRequest>,
 ) -> Result<(StatusCode, Json<HandOverAnswer>), Problem> {
-    let mut session = context.visible_chat(&chat_id, &principal).await?;
+    let (_busy, mut session) = context.held_chat(&chat_id, &principal).await?;
     if session.ended {
         return Err(Problem::new("call_ended", "the chat is over"));
     }
@@ -85,7 +86,7 @@ pub(super) async fn accept(
     Path(chat_id): Path<String>,
     Strict(request): Strict<Acceptance>,
 ) -> Result<Json<ChatView>, Problem> {
-    let mut session = context.visible_chat(&chat_id, &principal).await?;
+    let (_busy, mut session) = context.held_chat(&chat_id, &principal).await?;
     if session.state.human || session.ended {
         return Err(Problem::new("state_conflict", "the chat is over or has been taken already"));
     }
@@ -112,7 +113,7 @@ pub(super) async fn give_back(
     Path(chat_id): Path<String>,
     Strict(request): Strict<Return>,
 ) -> Result<Json<ChatView>, Problem> {
-    let mut session = context.visible_chat(&chat_id, &principal).await?;
+    let (_busy, mut session) = context.held_chat(&chat_id, &principal).await?;
     if session.ended || (session.state.handed_over.is_none() && !session.state.human) {
         return Err(Problem::new("state_conflict", "no person has this chat"));
     }
@@ -149,6 +150,8 @@ pub(super) async fn agent_message(
         return Err(Problem::invalid("/text", format!("1 to {} code points", context.limits.message_chars)));
     }
     let message = NewMessage { role: Role::Agent, text: request.text, external_id: request.external_id, ..NewMessage::default() };
+    let said = ChatWrite::Said { chat_id, at: now_rfc3339() };
+    context.store().write(vec![Write::Chat(said)]).await?;
     context.hub.message(&session.call_id, message).await?;
     Ok(StatusCode::CREATED)
 }

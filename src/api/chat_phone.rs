@@ -79,7 +79,7 @@ impl PhoneBot {
     /// Answers what was heard; the same utterance gets one answer.
     async fn answer(&self, said: &Said) -> Result<Reply, Problem> {
         let context = &self.context;
-        let _busy = context.chat.take(&self.chat_id)?;
+        let _busy = context.chat.take_within(&self.chat_id, context.chat.patience()).await?;
         let id = said.utterance_id.as_str();
         if let Some(known) = context.store().chat_reply(&self.chat_id, id).await? {
             return serde_json::from_str(&known).map_err(|_| Problem::new("internal", "a stored reply cannot be read"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chat_desk::{Reply, Session, read, requested};
+use super::chat_desk::{Reply, SHORTLY, Session, read, requested};
 use super::{ApiContext, Problem};
 use crate::chat::{HandOver, Reason, State, Turn};
 use crate::conversation::{IdKind, Role, new_id};
@@ -43,7 +43,7 @@ impl ApiContext {
 
     /// Answers a message. The same `client_message_id` gets the same reply; it takes effect once.
     pub(super) async fn chat_message(&self, chat_id: &str, text: &str, client_message_id: &str) -> Result<Reply, Problem> {
-        let _busy = self.chat.take(chat_id)?;
+        let _busy = self.chat.take_within(chat_id, SHORTLY).await?;
         if let Some(known) = self.store().chat_reply(chat_id, client_message_id).await? {
             return serde_json::from_str(&known).map_err(|_| Problem::new("internal", "a stored reply cannot be read"));
         }

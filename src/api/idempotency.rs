@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
@@ -18,6 +18,11 @@ use crate::store::{IdempotentAnswer, Write};
 
 /// Largest answer that is kept, bytes.
 const ANSWER_MAX: usize = 1 << 20;
+
+/// Routes on which a key has no effect: an answer with a secret is kept nowhere, and a recording is not held in memory to be
+/// compared with an earlier one.
+const NOT_KEPT: [&str; 4] =
+    ["/api/v1/admin/tokens", "/api/v1/tickets", "/v1/audio/transcriptions", "/compat/openai/v1/audio/transcriptions"];
 
 static RUNNING: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
 
@@ -37,7 +42,7 @@ pub(super) async fn idempotency(State(context): State<ApiContext>, request: Requ
     let key = request.headers().get("idempotency-key").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (Some(route), Some(principal)) = (route, principal) else { return next.run(request).await };
     match key {
-        Some(key) if request.method() == axum::http::Method::POST => {
+        Some(key) if request.method() == axum::http::Method::POST && !NOT_KEPT.contains(&route.path) => {
             match repeatable(&context, &principal, key, request, next).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(),
@@ -83,13 +88,16 @@ async fn repeatable(
     hasher.update(&bytes);
     let body_hash: String = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
     if let Some(stored) = context.store().idempotent(&principal.token_id, &key).await? {
-        let fresh = chrono::Utc::now() - chrono::Duration::hours(24);
+        let fresh = chrono::Utc::now() - IdempotentAnswer::LIFE;
         if chrono::DateTime::parse_from_rfc3339(&stored.created_at).is_ok_and(|at| at > fresh) {
             return replay(stored, &body_hash);
         }
     }
     let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
     if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Ok(response);
+    }
+    if !is_kept(response.headers()) {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -105,6 +113,12 @@ async fn repeatable(
     context.store().write(vec![Write::Idempotent(answer)]).await?;
     drop(guard);
     Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// Only JSON, and answers without a body: a stream would have to end before its first part is sent.
+fn is_kept(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default());
+    kind.is_none_or(|kind| matches!(kind.split(';').next(), Some("application/json" | "application/problem+json")))
 }
 
 fn replay(stored: IdempotentAnswer, body_hash: &str) -> Result<Response, Problem> {

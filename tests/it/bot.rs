@@ -166,6 +166,45 @@ async fn a_person_takes_over_and_gives_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_people_takes_a_chat_and_a_turn_of_the_bot_does_not_undo_it() {
+    let store = tempfile::tempdir().unwrap();
+    let chats = Chats::start(&with_site(settings(&store)), None).await;
+    for n in 0..3 {
+        let (chat_id, _) = chats.open(json!({ "language": "zh" })).await;
+        let base = format!("/api/v1/chat/sessions/{chat_id}");
+        let accept = format!("{base}/handoff/accept");
+        let (said, one, two) = tokio::join!(
+            chats.say(&chat_id, "m", "我的快递到哪了"),
+            chats.post(&accept, json!({ "agent": "a1" })),
+            chats.post(&accept, json!({ "agent": "a2" })),
+        );
+        assert_eq!(said.0, 200, "{n}: {}", said.1);
+        let mut taken = [one.0, two.0];
+        taken.sort_unstable();
+        assert_eq!(taken, [200, 409], "{n}: {} {}", one.1, two.1);
+        let (_, view) = chats.get(&base).await;
+        assert_eq!(view["state"], "human", "{n}: {view}");
+    }
+    chats.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyed_stream_stays_a_stream_when_it_is_repeated() {
+    let store = tempfile::tempdir().unwrap();
+    let chats = Chats::start(&with_site(settings(&store)), None).await;
+    let (chat_id, _) = chats.open(json!({ "language": "en" })).await;
+    let url = format!("{}/api/v1/chat/sessions/{chat_id}/messages", chats.base);
+    for _ in 0..2 {
+        let request = chats.http.post(&url).bearer_auth(&chats.token).header("Accept", "text/event-stream");
+        let request = request.header("Idempotency-Key", "one").json(&json!({ "text": "hello", "client_message_id": "m" }));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert!(response.text().await.unwrap().contains("event: reply.completed"));
+    }
+    chats.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn visitors_come_with_key_and_origin_and_see_their_own_chat_alone() {
     let store = tempfile::tempdir().unwrap();
     let chats = Chats::start(&with_site(settings(&store)), None).await;
