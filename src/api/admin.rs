@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::strict::Strict;
+use super::times::maybe_in_utc;
 use super::{ApiContext, Problem};
 use crate::access::{Principal, RowFilter, Scope, TokenRecord, hash_secret, new_secret, shipped_role};
 use crate::conversation::{IdKind, new_id};
@@ -58,6 +59,7 @@ pub(super) struct NewToken {
     role: Option<String>,
     #[serde(default)]
     row_filter: RowFilter,
+    /// RFC 3339; never by default.
     expires_at: Option<String>,
 }
 
@@ -69,6 +71,7 @@ pub(super) async fn create_token(
     Extension(principal): Extension<Principal>,
     Strict(request): Strict<NewToken>,
 ) -> Result<(StatusCode, Json<TokenView>), Problem> {
+    let expires_at = maybe_in_utc("/expires_at", request.expires_at.as_deref())?;
     let mut scopes = request.scopes;
     if let Some(role) = &request.role {
         let role = shipped_role(role).ok_or_else(|| {
@@ -86,6 +89,10 @@ pub(super) async fn create_token(
     if let Some(missing) = scopes.iter().find(|s| !principal.may(**s)) {
         return Err(Problem::scope_missing(*missing));
     }
+    if !principal.row_filter.covers(&request.row_filter) {
+        let why = "the new token would see more than this one; name a row_filter within its own";
+        return Err(Problem::new("outside_row_filter", why).item("/row_filter", "outside_row_filter", why));
+    }
     let secret = new_secret();
     let token = TokenRecord {
         token_id: new_id(IdKind::Token),
@@ -94,7 +101,7 @@ pub(super) async fn create_token(
         scopes,
         row_filter: request.row_filter,
         created_at: now_rfc3339(),
-        expires_at: request.expires_at,
+        expires_at,
         revoked_at: None,
     };
     context.tokens.keep(context.store(), token.clone()).await?;

@@ -8,13 +8,14 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::context::admits;
 use super::export::{TranscriptFormat, render};
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{CallId, Channel, Language, Role, Utterance};
-use crate::event::{AgentRef, Call, Consent, NewCall, Participant, now_rfc3339};
-use crate::pipeline::{Ending, NewMessage, spoken_in};
+use crate::event::{AgentRef, Call, Consent, NewCall, Participant, SinkError, now_rfc3339};
+use crate::pipeline::{Ending, NewMessage, PipelineError, spoken_in};
 use crate::store::CallFilter;
 
 /// Rates that the wire knows.
@@ -32,6 +33,7 @@ pub(super) struct OnConflict {
     responses((status = 201, body = Call), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn create(
     State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
     Query(conflict): Query<OnConflict>,
     Strict(request): Strict<NewCall>,
 ) -> Result<Response, Problem> {
@@ -39,20 +41,43 @@ pub(super) async fn create(
         return Err(Problem::new("draining", "try another node"));
     }
     check(&request)?;
-    if let Some(external_id) = &request.external_id
-        && let Some(existing) = context.store().call_by_external_id(external_id).await?
-    {
-        if conflict.on_conflict.as_deref() == Some("return") {
-            return Ok(Json(existing).into_response());
-        }
-        let mut problem = Problem::new("call_exists", "a call with this external_id exists");
-        problem.existing_id = Some(existing.call_id.to_string());
-        return Err(problem);
+    let external_id = request.external_id.clone();
+    if let Some(known) = known_call(&context, &principal, &conflict, external_id.as_deref()).await? {
+        return Ok(known);
     }
-    let call = Call::open(request, CallId::new(), &now_rfc3339());
-    let call = context.hub.open(call).await?;
-    let location = format!("/api/v1/calls/{}", call.call_id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(call)).into_response())
+    match context.hub.open(Call::open(request, CallId::new(), &now_rfc3339())).await {
+        Ok(call) => {
+            let location = format!("/api/v1/calls/{}", call.call_id);
+            Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(call)).into_response())
+        }
+        Err(error) => {
+            // Another request of this name was first.
+            let taken = matches!(error, PipelineError::Sink(SinkError::Exists { .. }));
+            let name = external_id.as_deref().filter(|_| taken);
+            known_call(&context, &principal, &conflict, name).await?.ok_or_else(|| error.into())
+        }
+    }
+}
+
+/// The answer when a call has this external id already; `None` if none has it. A call that the token does not see is not given.
+async fn known_call(
+    context: &ApiContext,
+    principal: &Principal,
+    conflict: &OnConflict,
+    external_id: Option<&str>,
+) -> Result<Option<Response>, Problem> {
+    let Some(external_id) = external_id else { return Ok(None) };
+    let Some(existing) = context.store().call_by_external_id(external_id).await? else { return Ok(None) };
+    let seen = admits(principal, &existing);
+    match (conflict.on_conflict.as_deref() == Some("return"), seen) {
+        (true, true) => Ok(Some(Json(existing).into_response())),
+        (true, false) => Err(Problem::new("outside_row_filter", "the token's row filter excludes the call of this external_id")),
+        (false, _) => {
+            let mut problem = Problem::new("call_exists", "a call with this external_id exists");
+            problem.existing_id = seen.then(|| existing.call_id.to_string());
+            Err(problem)
+        }
+    }
 }
 
 /// Everything that is wrong with a request, at once.

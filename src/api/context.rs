@@ -81,19 +81,24 @@ impl ApiContext {
     pub(super) async fn visible_call(&self, call_id: &str, principal: &Principal) -> Result<Call, Problem> {
         let call = self.store().call(call_id).await?;
         let call = call.ok_or_else(|| Problem::new("unknown_call", "there is no call of this id"))?;
-        let agent = call.agent.as_ref();
-        let admitted = principal.row_filter.admits(
-            call.queue.as_deref(),
-            agent.and_then(|a| a.team.as_deref()),
-            agent.map(|a| a.id.as_str()),
-        );
-        if admitted { Ok(call) } else { Err(Problem::new("outside_row_filter", "the token's row filter excludes this call")) }
+        if admits(principal, &call) {
+            Ok(call)
+        } else {
+            Err(Problem::new("outside_row_filter", "the token's row filter excludes this call"))
+        }
     }
 
     /// Whether the principal may see events of a call.
     pub(super) async fn may_see(&self, call_id: &CallId, principal: &Principal) -> bool {
         self.visible_call(call_id.as_str(), principal).await.is_ok()
     }
+}
+
+/// Whether a principal may see a call.
+pub(super) fn admits(principal: &Principal, call: &Call) -> bool {
+    let agent = call.agent.as_ref();
+    let (team, agent_id) = (agent.and_then(|a| a.team.as_deref()), agent.map(|a| a.id.as_str()));
+    principal.row_filter.admits(call.queue.as_deref(), team, agent_id)
 }
 
 /// Tokens in force, by the hash of their secret.
@@ -151,8 +156,9 @@ impl TokenBook {
             .get(&hash_secret(secret))
             .filter(|t| t.revoked_at.is_none())
             .ok_or_else(|| Problem::new("unauthenticated", "the token is not known"))?;
-        let now = crate::event::now_rfc3339();
-        if token.expires_at.as_deref().is_some_and(|end| end <= now.as_str()) {
+        // An end that cannot be read is past: a token does not live for ever by mistake.
+        let ahead = |end: &str| chrono::DateTime::parse_from_rfc3339(end).is_ok_and(|end| end > chrono::Utc::now());
+        if token.expires_at.as_deref().is_some_and(|end| !ahead(end)) {
             return Err(Problem::new("token_expired", "make a new token"));
         }
         Ok(Principal { token_id: token.token_id.clone(), scopes: token.scopes.clone(), row_filter: token.row_filter.clone() })

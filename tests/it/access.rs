@@ -1,6 +1,6 @@
 //! Tokens, scopes, strict bodies, idempotency.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zhiyin::api::ROUTES;
 
 use crate::support::Service;
@@ -85,4 +85,91 @@ async fn a_ticket_opens_one_socket_once() {
     let url = format!("{}/api/v1/calls/{call_id}/events?ticket={}", service.base, ticket["ticket"].as_str().unwrap());
     assert_eq!(service.http.get(&url).send().await.unwrap().status(), 200);
     assert_eq!(service.http.get(&url).send().await.unwrap().status(), 401);
+}
+
+/// A token: its secret.
+async fn token(service: &Service, body: Value) -> String {
+    let (status, made) = service.post("/api/v1/admin/tokens", body).await;
+    assert_eq!(status, 201, "{made}");
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+/// A keyed request of a token: status, whether the answer is a repeated one, body.
+async fn keyed(service: &Service, secret: &str, path: &str, key: &str, body: &Value) -> (u16, bool, Value) {
+    let request = service.http.post(format!("{}{path}", service.base)).bearer_auth(secret).header("Idempotency-Key", key);
+    let response = request.json(body).send().await.unwrap();
+    let (status, repeated) = (response.status().as_u16(), response.headers().contains_key("idempotent-replayed"));
+    (status, repeated, response.json().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_at_its_time_in_whatever_offset_it_was_written() {
+    let service = Service::start().await;
+    let hours = |n: i64| {
+        let at = chrono::Utc::now() + chrono::Duration::hours(n);
+        at.with_timezone(&chrono::FixedOffset::east_opt(8 * 3_600).unwrap()).to_rfc3339()
+    };
+    let body = |end: &str| json!({"name": "r", "scopes": ["calls:read"], "expires_at": end});
+    let over = token(&service, body(&hours(-1))).await;
+    let ahead = token(&service, body(&hours(1))).await;
+    let get = |secret: &str| service.http.get(format!("{}/api/v1/calls", service.base)).bearer_auth(secret).send();
+    let refused = get(&over).await.unwrap();
+    assert_eq!(refused.status(), 401);
+    assert!(refused.text().await.unwrap().contains("token_expired"));
+    assert_eq!(get(&ahead).await.unwrap().status(), 200);
+    let (status, problem) = service.post("/api/v1/admin/tokens", body("next week")).await;
+    assert_eq!((status, problem["errors"][0]["pointer"].as_str()), (422, Some("/expires_at")), "{problem}");
+    let filter = json!({"filter": {"from": "2026-01-01T00:00:00+08:00", "to": "yesterday"}});
+    let (status, problem) = service.post("/api/v1/quality/jobs", filter).await;
+    assert_eq!((status, problem["errors"][0]["pointer"].as_str()), (422, Some("/filter/to")), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_a_secret_is_not_kept_for_repetition() {
+    let service = Service::start().await;
+    let body = json!({"name": "r", "scopes": ["calls:read"]});
+    let (_, _, first) = keyed(&service, &service.token, "/api/v1/admin/tokens", "one", &body).await;
+    let (status, repeated, again) = keyed(&service, &service.token, "/api/v1/admin/tokens", "one", &body).await;
+    assert_eq!((status, repeated), (201, false), "{again}");
+    assert_ne!(first["secret"], again["secret"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_token_gives_no_wider_one_and_gets_no_call_of_others() {
+    let service = Service::start().await;
+    let filter = json!({"queues": ["billing"]});
+    let body = json!({"name": "b", "scopes": ["admin:tokens", "calls:read", "calls:write"], "row_filter": filter});
+    let secret = token(&service, body).await;
+    let wider = json!({"name": "w", "scopes": ["calls:read"]});
+    let (status, _, problem) = keyed(&service, &secret, "/api/v1/admin/tokens", "w", &wider).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("outside_row_filter")), "{problem}");
+    let same = json!({"name": "s", "scopes": ["calls:read"], "row_filter": filter});
+    assert_eq!(keyed(&service, &secret, "/api/v1/admin/tokens", "s", &same).await.0, 201);
+
+    service.open_call(json!({"channel": "chat", "queue": "card", "external_id": "x1"})).await;
+    let call = json!({"channel": "chat", "queue": "billing", "external_id": "x1"});
+    let (status, _, problem) = keyed(&service, &secret, "/api/v1/calls?on_conflict=return", "a", &call).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("outside_row_filter")), "{problem}");
+    let (status, _, problem) = keyed(&service, &secret, "/api/v1/calls", "b", &call).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("call_exists")), "{problem}");
+    assert!(problem["existing_id"].is_null(), "{problem}");
+    let (status, _, own) = keyed(&service, &service.token, "/api/v1/calls?on_conflict=return", "c", &call).await;
+    assert_eq!((status, own["queue"].as_str()), (200, Some("card")), "{own}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_requests_with_one_external_id_at_the_same_time_one_opens_the_call() {
+    let service = Service::start().await;
+    let call = json!({"channel": "chat", "external_id": "x1"});
+    let opened = futures::future::join_all((0..8).map(|n| {
+        let (service, call) = (&service, &call);
+        async move { keyed(service, &service.token, "/api/v1/calls", &format!("k{n}"), call).await }
+    }))
+    .await;
+    let (made, refused): (Vec<_>, Vec<_>) = opened.into_iter().partition(|(status, _, _)| *status == 201);
+    assert_eq!((made.len(), refused.len()), (1, 7), "{refused:?}");
+    for (status, _, problem) in &refused {
+        assert_eq!((*status, problem["code"].as_str()), (409, Some("call_exists")), "{problem}");
+        assert_eq!(problem["existing_id"], made[0].2["call_id"]);
+    }
 }
