@@ -178,7 +178,7 @@ async fn one_of_two_people_takes_a_chat_and_a_turn_of_the_bot_does_not_undo_it()
             chats.post(&accept, json!({ "agent": "a1" })),
             chats.post(&accept, json!({ "agent": "a2" })),
         );
-        assert_eq!(said.0, 200, "{n}: {}", said.1);
+        assert!(matches!(said.0, 200 | 409), "{n}: {}", said.1);
         let mut taken = [one.0, two.0];
         taken.sort_unstable();
         assert_eq!(taken, [200, 409], "{n}: {} {}", one.1, two.1);
