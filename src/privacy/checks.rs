@@ -113,7 +113,9 @@ pub(super) fn landline_uk(digits: &str) -> bool {
 /// the area code of a mainland city is none.
 pub(super) fn is_hotline(digits: &str, han: bool) -> bool {
     let free = ["400", "800"].iter().any(|head| digits.starts_with(head)) && digits.len() == 10;
-    let uk = ["0800", "0808", "03", "084", "087", "09"].iter().any(|head| digits.starts_with(head)) && digits.len() >= 10;
+    // Longer ones are several numbers in a row, of which the others may be a person's.
+    let uk = ["0800", "0808", "03", "084", "087", "09"].iter().any(|head| digits.starts_with(head))
+        && (10..=12).contains(&digits.len());
     let us = digits.len() == 11 && digits.starts_with('1') && SERVICE_CODES.contains(&&digits[1..4]);
     let short = (digits.starts_with("10") && matches!(digits.len(), 5 | 8)) || (digits.starts_with("95") && digits.len() == 5);
     free || us || short || (uk && !(han && landline_cn(digits)))

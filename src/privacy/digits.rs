@@ -106,7 +106,9 @@ fn run_from(chars: &[char], first: Vec<Atom>) -> Run {
         atoms.extend(more);
     }
     let end = atoms[atoms.len() - 1].end;
-    if let Some(last) = check_letter(chars, end, atoms.len()) {
+    if ends_as_card(&atoms)
+        && let Some(last) = check_letter(chars, end)
+    {
         atoms.push(last);
     }
     let end = atoms[atoms.len() - 1].end;
@@ -135,11 +137,14 @@ fn is_word(chars: &[char], at: usize) -> bool {
     chars.get(at).is_some_and(char::is_ascii_alphabetic)
 }
 
+/// Whether the last 17 digits may be those of an identity card: all there are, or those behind another number.
+fn ends_as_card(atoms: &[Atom]) -> bool {
+    let first = atoms.len().checked_sub(17).and_then(|at| atoms.get(at).map(|atom| (at, atom.gap)));
+    first.is_some_and(|(at, gap)| at == 0 || matches!(gap, Gap::Space | Gap::Comma))
+}
+
 /// The X at the end of an identity card.
-fn check_letter(chars: &[char], end: usize, digits: usize) -> Option<Atom> {
-    if digits != 17 {
-        return None;
-    }
+fn check_letter(chars: &[char], end: usize) -> Option<Atom> {
     let at = end + chars[end..].iter().take_while(|c| matches!(c, ' ' | '-')).count();
     let free = !chars.get(at + 1).is_some_and(char::is_ascii_alphanumeric);
     (matches!(chars.get(at), Some('x' | 'X' | '叉')) && free).then(|| Atom { digit: 'X', start: at, end: at + 1, gap: Gap::None })

@@ -65,7 +65,9 @@ pub(super) fn find(text: &Folded, hits: &[Hit], asked: Option<Cue>) -> Vec<Findi
     for hit in patterns.national_insurance.find_iter(&text.text) {
         let (start, end) = (text.char_at(hit.start()), text.char_at(hit.end()));
         let named = cue_for(text, hits, asked, start, end);
-        let forbidden = ["BG", "GB", "NK", "KN", "TN", "NT", "ZZ"].contains(&hit.as_str()[..2].to_ascii_uppercase().as_str());
+        // (?i) takes the Kelvin sign for a K, so a letter may have more than one byte.
+        let letters: String = hit.as_str().chars().take(2).collect::<String>().to_ascii_uppercase();
+        let forbidden = ["BG", "GB", "NK", "KN", "TN", "NT", "ZZ"].contains(&letters.as_str());
         if !forbidden && named != Some(Cue::Thing) {
             let strength = if named == Some(Cue::IdCard) { 1.0 } else { 0.8 };
             found.push(Finding { kind: Kind::IdCard, start, end, strength });

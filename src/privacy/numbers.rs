@@ -86,7 +86,7 @@ fn in_run(text: &Folded, hits: &[Hit], asked: Option<Cue>, run: &Run) -> Vec<Fin
                 continue;
             }
             let (start, end) = (run.atoms[from].start, run.atoms[to - 1].end);
-            if is_amount(text, start, end) {
+            if is_amount(text, start, end, count) {
                 continue;
             }
             let digits = run.digits(from, to);
@@ -263,8 +263,11 @@ fn loose_phone(candidate: &Candidate<'_>) -> Verdict {
     ((7..=12).contains(&count) && candidate.groups.len() > 1 && candidate.widest < Gap::Comma).then_some((Kind::Mobile, 0.7))
 }
 
+/// Digits from which a number is no amount, whatever the next word begins with: 万事达卡, 万一.
+const NO_AMOUNT_DIGITS: usize = 11;
+
 /// Money and measures: a sign before or a unit behind.
-fn is_amount(text: &Folded, start: usize, end: usize) -> bool {
+fn is_amount(text: &Folded, start: usize, end: usize, digits: usize) -> bool {
     let before = start.checked_sub(1).and_then(|at| text.chars.get(at));
     let sign = before.is_some_and(|c| matches!(c, '$' | '¥' | '￥' | '£' | '€' | '#'))
         || (start > 1 && text.chars[start - 1] == ' ' && matches!(text.chars[start - 2], '$' | '¥' | '£' | '€'));
@@ -274,5 +277,5 @@ fn is_amount(text: &Folded, start: usize, end: usize) -> bool {
     let tail = tail.strip_prefix(' ').unwrap_or(tail);
     let unit =
         ["元", "块", "万", "亿", "%", "％", "公里", "米", "公斤", "克", "毫秒", "dollars", "pounds", "euros", "yuan", "percent"];
-    sign || decimal || fraction || unit.iter().any(|unit| tail.starts_with(unit))
+    sign || decimal || fraction || (digits < NO_AMOUNT_DIGITS && unit.iter().any(|unit| tail.starts_with(unit)))
 }

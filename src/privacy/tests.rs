@@ -38,6 +38,17 @@ fn numbers_written_and_spoken() {
 }
 
 #[test]
+fn a_card_beside_another_number_or_word_is_found() {
+    check("13800138000，11010519491231002X", &[("mobile", "13800138000"), ("id_card", "11010519491231002X")]);
+    check("座机0311-86012345，110101199003077758", &[("landline", "0311-86012345"), ("id_card", "110101199003077758")]);
+    check("卡号5500005555555559万事达卡", &[("bank_card", "5500005555555559")]);
+    check("打13800138000万一没人接呢", &[("mobile", "13800138000")]);
+    check("一共5500万，0800 123 4567", &[]);
+    // the Kelvin sign is a K without regard to case
+    check("insurance A\u{212a}123456C", &[("id_card", "A\u{212a}123456C")]);
+}
+
+#[test]
 fn marks_names_and_places() {
     check("车牌粤B·12345，邮箱 li.na_88@mail.example.cn", &[("plate", "粤B·12345"), ("email", "li.na_88@mail.example.cn")]);
     check("it's jane nine nine at example dot com", &[("email", "jane nine nine at example dot com")]);
