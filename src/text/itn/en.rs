@@ -223,7 +223,9 @@ pub(super) fn minutes_to(words: &[&str], previous: Option<&str>) -> Written {
     let hour = words.get(minute.words + 1..).and_then(below_100).filter(|number| (1..=12).contains(&number.value))?;
     let used = minute.words + 1 + hour.words;
     let (mark_used, mark) = half_of_day(words.get(used..).unwrap_or_default());
-    let sure = mark_used > 0 || previous == Some("at");
+    // "from nine to five p m" are opening hours; minutes before an hour are told in fives.
+    let span = matches!(previous, Some("from" | "between" | "open"));
+    let sure = (mark_used > 0 || previous == Some("at")) && !span && minute.value > 0 && minute.value % 5 == 0;
     let (hour, minute) = match link {
         "past" => (hour.value, minute.value),
         "to" | "till" if sure => (if hour.value == 1 { 12 } else { hour.value - 1 }, 60 - minute.value),
@@ -258,7 +260,8 @@ fn range(words: &[&str], previous: Option<&str>) -> Written {
     }
     let high = cardinal(words.get(low.words + 1..)?)?;
     let open = words.get(low.words + 1 + high.words);
-    if matches!(open, Some(&("dollars" | "percent" | "am" | "pm" | "o'clock" | "million" | "thousand" | "point"))) {
+    let (half_used, _) = half_of_day(words.get(low.words + 1 + high.words..).unwrap_or_default());
+    if half_used > 0 || matches!(open, Some(&("dollars" | "percent" | "o'clock" | "million" | "thousand" | "point"))) {
         return None;
     }
     Some((low.words + 1 + high.words, format!("{} {link} {}", low.value, high.value)))
