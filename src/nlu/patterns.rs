@@ -62,7 +62,7 @@ fn normalise(kind: &str, text: &str) -> String {
     }
 }
 
-/// The figure of an amount, spoken or written: 两百块 is 200, "twenty-four quid" 24, 三万 30000.
+/// The figure of an amount, spoken or written: 两百块 is 200, "twenty-four quid" 24, 三万 30000, 五毛 and "fifty pence" 0.5.
 fn amount(text: &str) -> String {
     let language = if text.is_ascii() { Language::En } else { Language::Zh };
     let written = if text.chars().any(|c| c.is_ascii_digit()) { text.to_owned() } else { Itn::new().apply(text, language).0 };
@@ -74,6 +74,8 @@ fn amount(text: &str) -> String {
     let figure: String = written.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
     match figure.parse::<f64>() {
         Ok(number) if written.contains('万') => format!("{}", number * 1e4),
+        Ok(number) if written.contains('毛') => format!("{}", number / 10.0),
+        Ok(number) if written.to_ascii_lowercase().ends_with("pence") => format!("{}", number / 100.0),
         _ if figure.is_empty() => text.to_owned(),
         _ => figure,
     }

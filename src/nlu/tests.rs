@@ -24,6 +24,8 @@ fn forms_prove_entities() {
             vec![("date", "上周五"), ("amount", "320"), ("date", "明早"), ("time", "九点半")],
         ),
         ("扣了8185块7", vec![("amount", "8185.7")]),
+        ("袋子要五毛钱", vec![("amount", "0.5")]),
+        ("it is fifty pence or 75 pence", vec![("amount", "0.5"), ("amount", "0.75")]),
         ("3号楼快一点，大一号的鞋，三点九的利率", vec![]),
         ("10号扣的五万，退我两箱", vec![("date", "10号"), ("amount", "50000"), ("quantity", "两箱")]),
         (
