@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::chat_desk::{Reply, SHORTLY, Session, read, requested};
 use super::{ApiContext, Problem};
-use crate::chat::{HandOver, Reason, State, Turn};
+use crate::chat::{Act, Dialogue, HandOver, Reason, State, Turn};
 use crate::conversation::{IdKind, Role, new_id};
 use crate::event::{EventBody, Record, now_rfc3339};
 use crate::inference::Encoding;
@@ -101,7 +101,7 @@ impl ApiContext {
         encoding: Option<Arc<Encoding>>,
         client_message_id: &str,
     ) -> Result<Turn, Problem> {
-        let Some(encoding) = encoding else { return Ok(self.apology(&session.state)) };
+        let Some(encoding) = encoding else { return Ok(apology(self.chat.bot.dialogue(), &session.state)) };
         // A conversation may go on past midnight, or be taken up days later: rules count from today.
         session.state.today = Bot::today(self.chat.settings.utc_offset_min);
         let key = format!("{}/{client_message_id}", session.chat_id);
@@ -113,37 +113,10 @@ impl ApiContext {
             Ok(Ok(turn)) => turn,
             Ok(Err(error)) => {
                 tracing::error!(chat_id = %session.chat_id, %error, "the bot failed");
-                self.apology(&session.state)
+                apology(bot.dialogue(), &session.state)
             }
-            Err(_) => self.apology(&session.state),
+            Err(_) => apology(bot.dialogue(), &session.state),
         })
-    }
-
-    /// What is said when the bot fails or is too slow.
-    fn apology(&self, state: &State) -> Turn {
-        let context = HandOver {
-            reason: Reason::FormFailed,
-            queue: None,
-            priority: Reason::FormFailed.priority(),
-            summary: state.opening.clone().unwrap_or_default(),
-            intent: None,
-            flow: state.stack.last().map(|f| f.flow.clone()),
-            slots: state.slots(),
-            emotion: None,
-        };
-        let mut state = state.clone();
-        state.handed_over = Some(context.clone());
-        Turn {
-            said: vec![self.chat.bot.dialogue().book().config.text("deadline", state.language).to_owned()],
-            state,
-            buttons: Vec::new(),
-            citations: Vec::new(),
-            acts: vec![crate::chat::Act::HandOver(Reason::FormFailed)],
-            hand_over: Some(context),
-            gap: None,
-            intent: None,
-            answered: false,
-        }
     }
 
     /// Makes a turn durable: the bot's message, what it remembers, the reply, hand-over and gap. What is kept of the reply has
@@ -203,5 +176,66 @@ impl ApiContext {
             self.add_bot_message(session, reply.text.clone(), reply.message_id.clone(), Some(stored), with).await?;
         }
         Ok(reply)
+    }
+}
+
+/// What is said when the bot fails or is too slow. Nothing is handed over twice: a person who is there is not interrupted,
+/// and a customer who waits for one is told so.
+fn apology(dialogue: &Dialogue, state: &State) -> Turn {
+    let text = |name: &str| vec![dialogue.book().config.text(name, state.language).to_owned()];
+    let turn = Turn {
+        said: Vec::new(),
+        state: state.clone(),
+        buttons: Vec::new(),
+        citations: Vec::new(),
+        acts: Vec::new(),
+        hand_over: None,
+        gap: None,
+        intent: None,
+        answered: false,
+    };
+    if state.human {
+        return turn;
+    }
+    if state.handed_over.is_some() {
+        return Turn { said: text("waiting"), ..turn };
+    }
+    let context = HandOver {
+        reason: Reason::FormFailed,
+        queue: None,
+        priority: Reason::FormFailed.priority(),
+        summary: state.opening.clone().unwrap_or_default(),
+        intent: None,
+        flow: state.stack.last().map(|f| f.flow.clone()),
+        slots: state.slots(),
+        emotion: None,
+    };
+    Turn {
+        said: text("deadline"),
+        state: State { handed_over: Some(context.clone()), ..state.clone() },
+        acts: vec![Act::HandOver(Reason::FormFailed)],
+        hand_over: Some(context),
+        ..turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::FlowBook;
+    use crate::conversation::Language;
+
+    #[test]
+    fn a_bot_that_fails_hands_over_once_and_does_not_interrupt_a_person() {
+        let pipelines = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines"));
+        let dialogue = Dialogue::new(FlowBook::load(pipelines, &[]).unwrap_or_else(|error| panic!("{error}")));
+        let today = chrono::NaiveDate::from_ymd_opt(2026, 3, 10).unwrap();
+        let first = apology(&dialogue, &State::new(Language::En, today));
+        assert!(first.hand_over.is_some() && first.state.handed_over == first.hand_over && !first.said.is_empty());
+        let second = apology(&dialogue, &first.state);
+        assert_eq!((second.hand_over, second.acts.len(), &second.state), (None, 0, &first.state));
+        assert_eq!(second.said, [dialogue.book().config.text("waiting", Language::En)]);
+        let with_person = apology(&dialogue, &State { human: true, ..first.state });
+        assert!(with_person.said.is_empty() && with_person.hand_over.is_none() && with_person.acts.is_empty());
     }
 }
