@@ -115,6 +115,9 @@ const CUES: [(Cue, &str); 22] = [
     (Cue::Bot, "bot"),
 ];
 
+/// Marks between clauses.
+const CLAUSE_ENDS: [char; 12] = ['.', '?', '!', ',', ';', '\n', '。', '？', '！', '，', '；', '、'];
+
 /// Texts that every file must have.
 const TEXTS: [&str; 20] = [
     "greeting",
@@ -198,9 +201,12 @@ impl ChatConfig {
         self.cues.get(&cue).is_some_and(|set| set.is_match(text))
     }
 
-    /// Whether a message holds a cue and nothing that only sounds like it.
+    /// Whether a message holds a cue and nothing that only sounds like it. What only sounds like it takes back no other
+    /// clause: "Are you a real person? I want to talk to a human."
     pub fn hears_unless(&self, cue: Cue, unless: Cue, text: &str) -> bool {
-        self.hears(cue, text) && !self.hears(unless, text)
+        let meant = |part: &str| self.hears(cue, part) && !self.hears(unless, part);
+        let mut clauses = text.split(CLAUSE_ENDS).map(|clause| clause.trim_matches(|c: char| !c.is_alphanumeric()));
+        self.hears(cue, text) && (meant(text) || clauses.any(meant))
     }
 }
 

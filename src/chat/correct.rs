@@ -5,7 +5,7 @@ use super::config::Cue;
 use super::flow::{Flow, Slot, SlotKind};
 use super::message::{Message, without_lead, without_negated};
 use super::state::Frame;
-use super::values::{Reading, occurs, read};
+use super::values::{Reading, choice, occurs, read};
 
 /// What customers call a slot, by its kind or name.
 const NAMES: [(&str, &[&str]); 15] = [
@@ -67,8 +67,7 @@ pub(super) fn correction(
             SlotKind::Number | SlotKind::Amount | SlotKind::Digits if !is_named && frame.filled.last() != Some(&slot.name) => {
                 None
             }
-            SlotKind::Choice => read(slot, &rest, Reading { asked: is_named, ..reading })
-                .or_else(|| if slot.early { None } else { read(slot, &rest, reading) }),
+            SlotKind::Choice if !is_named => choice(slot, &rest, false),
             // "the name is wrong, it's John Smith": the new one stands behind the last comma.
             SlotKind::Name => last_part(&rest).and_then(|part| read(slot, &part, reading)).or_else(|| read(slot, &rest, reading)),
             _ => read(slot, &rest, reading),
@@ -81,6 +80,18 @@ pub(super) fn correction(
     let says_wrong = WRONG.iter().any(|w| message.plain.contains(w));
     let slot = named.first().filter(|_| says_wrong)?;
     Some(Correction { slot: slot.name.clone(), value: None })
+}
+
+/// Whether a correction stands although the message holds what was asked for. Answers begin like corrections, too ("sorry,
+/// it's 13800134412"), and their digits would fit other slots: so the other slot must be named and the asked one not, or the
+/// value must show by itself what it is.
+pub(super) fn outweighs(found: &Correction, flow: &Flow, asked: &Slot, message: &Message) -> bool {
+    let Some((slot, value)) = flow.slot(&found.slot).zip(found.value.as_ref()) else { return false };
+    match slot.kind {
+        SlotKind::Choice => true,
+        SlotKind::OrderNo if asked.kind != SlotKind::OrderNo && value.starts_with(|c: char| c.is_ascii_alphabetic()) => true,
+        _ => is_named(slot, &message.plain) && !is_named(asked, &message.plain),
+    }
 }
 
 /// What stands behind the last comma, without the words that announce it.

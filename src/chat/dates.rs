@@ -98,8 +98,20 @@ fn complete(year: Option<u32>, month: u32, day: u32, today: NaiveDate, side: Sid
 pub fn day(text: &str, today: NaiveDate, side: Side) -> Option<NaiveDate> {
     let lower = text.to_lowercase();
     absolute(&lower, today, side).or_else(|| relative(&lower, today)).or_else(|| weekday(&lower, today, side)).or_else(|| {
-        let captures = DAY_ZH.as_ref()?.captures(&lower).or_else(|| DAY_EN.as_ref()?.captures(&lower))?;
-        day_of_month(number(&captures, 1)?, today, side)
+        let day = day_zh(&lower).or_else(|| number(&DAY_EN.as_ref()?.captures(&lower)?, 1))?;
+        day_of_month(day, today, side)
+    })
+}
+
+/// The 12 of 12号, which is none in 3号楼 and 人民路12号.
+fn day_zh(text: &str) -> Option<u32> {
+    let is = |c: Option<char>, set: &str| c.is_some_and(|c| set.contains(c));
+    DAY_ZH.as_ref()?.captures_iter(text).find_map(|captures| {
+        let hit = captures.get(0)?;
+        let (before, after) = (text[..hit.start()].chars().next_back(), text[hit.end()..].chars().next());
+        let place = hit.as_str().ends_with('号') && (is(after, "楼线门院仓柜店机码位厅") || is(before, "路街道巷里"));
+        let longer = before.is_some_and(|c| c.is_ascii_digit());
+        if place || longer { None } else { number(&captures, 1) }
     })
 }
 
@@ -189,11 +201,14 @@ fn near_weekday(today: NaiveDate, day: u32, side: Side) -> Option<NaiveDate> {
 }
 
 fn day_of_month(day: u32, today: NaiveDate, side: Side) -> Option<NaiveDate> {
-    let this = NaiveDate::from_ymd_opt(today.year(), today.month(), day)?;
+    // Not every month has a 31st; of four in a row one has any day that there is.
+    let first = today.with_day(1)?;
+    let mut ahead = (0..=3).filter_map(|months| first.checked_add_months(Months::new(months))?.with_day(day));
+    let mut back = (0..=3).filter_map(|months| first.checked_sub_months(Months::new(months))?.with_day(day));
     match side {
-        Side::Past if this > today => this.checked_sub_months(Months::new(1)),
-        Side::Future if this < today => this.checked_add_months(Months::new(1)),
-        _ => Some(this),
+        Side::Past => back.find(|date| *date <= today),
+        Side::Future => ahead.find(|date| *date >= today),
+        Side::Either => ahead.next(),
     }
 }
 

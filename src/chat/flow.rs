@@ -112,6 +112,11 @@ impl SlotKind {
         matches!(self, Self::OrderNo | Self::Phone | Self::Amount | Self::Date | Self::Month | Self::Choice)
     }
 
+    /// Whether a value has a form of its own, so that a message which holds one is an answer.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::OrderNo | Self::Phone | Self::Date | Self::Month | Self::Digits | Self::Address)
+    }
+
     /// Whether nearly every message would be taken for a value.
     pub fn is_free(self) -> bool {
         matches!(self, Self::Name | Self::Address | Self::Text)

@@ -1,14 +1,14 @@
 //! A message while a flow runs: an answer, a correction, giving up, or something else in between.
 
 use super::config::Cue;
-use super::correct::correction;
+use super::correct::{correction, outweighs};
 use super::dialogue::Talk;
 use super::flow::{Slot, SlotKind};
 use super::handover::Reason;
 use super::message::Message;
 use super::state::Ends;
 use super::turn::Act;
-use super::values::{Reading, read};
+use super::values::{Reading, agrees_with_a_no, read};
 
 impl Talk<'_> {
     /// A flow runs: the message answers its question, corrects, gives up, or is about something else.
@@ -24,7 +24,14 @@ impl Talk<'_> {
             return self.cancel();
         }
         let loose = asked.kind == SlotKind::YesNo;
-        if asked.kind != SlotKind::Text && self.corrects(loose) {
+        let answered = match asked.kind {
+            // Any number passes for a sum; one with its unit is one.
+            SlotKind::Amount => read(asked, &self.message, Reading { asked: false, ..reading }).is_some(),
+            // "no problem" begins like a denial and is none.
+            SlotKind::YesNo => agrees_with_a_no(&self.message.plain),
+            kind => value.is_some() && kind.is_exact(),
+        };
+        if asked.kind != SlotKind::Text && self.corrects(loose, answered.then_some(asked)) {
             return;
         }
         let open_kind = asked.kind.is_free() || matches!(asked.kind, SlotKind::YesNo | SlotKind::Choice | SlotKind::Number);
@@ -79,9 +86,11 @@ impl Talk<'_> {
         }
     }
 
-    pub(super) fn corrects(&mut self, loose: bool) -> bool {
+    /// Changes what the message corrects; `answered` is the slot that was asked for if the message holds its value.
+    pub(super) fn corrects(&mut self, loose: bool, answered: Option<&Slot>) -> bool {
         let Some((flow, frame)) = self.front() else { return false };
-        match correction(self.book, flow, frame, &self.message, self.progress.state.today, loose) {
+        let found = correction(self.book, flow, frame, &self.message, self.progress.state.today, loose);
+        match found.filter(|found| answered.is_none_or(|asked| outweighs(found, flow, asked, &self.message))) {
             Some(found) => {
                 self.apply(&found);
                 true

@@ -5,7 +5,7 @@ use super::dialogue::Talk;
 use super::message::Message;
 use super::state::{Frame, Offer};
 use super::turn::Act;
-use super::values::{Reading, read};
+use super::values::{Reading, agrees_with_a_no, denies, read};
 
 impl Talk<'_> {
     /// `/flow-or-intent{"slot":"value"}`: a button of another front end.
@@ -39,7 +39,8 @@ impl Talk<'_> {
         let chosen = if offer.must_choose {
             self.chosen_flow(&offer)
         } else {
-            let yes = config.hears(Cue::Yes, &self.message.plain) && !config.hears(Cue::No, &self.message.plain);
+            let text = &self.message.plain;
+            let yes = (config.hears(Cue::Yes, text) || agrees_with_a_no(text)) && !denies(text, config);
             offer.flows.first().filter(|_| yes && self.message.units() <= 6).cloned()
         };
         let Some(flow) = chosen else { return false };

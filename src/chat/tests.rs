@@ -97,6 +97,9 @@ fn people_are_called_for_on_request_anger_and_policy_and_not_for_words_that_soun
     assert_eq!(reason("this is the third time, you are useless"), Some(Reason::Emotion));
     assert_eq!(reason("我要打12315举报"), Some(Reason::Policy));
     assert_eq!(reason("I will call my lawyer"), Some(Reason::Policy));
+    assert_eq!(reason("Are you a real person? I want to talk to a human."), Some(Reason::Asked));
+    assert_eq!(reason("张经理骗我，我要转人工"), Some(Reason::Asked));
+    assert_eq!(reason("Are you a real person?"), None);
     assert_eq!(reason("what is the address of human resources"), None);
     assert_eq!(reason("我不生气，查一下订单DD20260301"), None);
     assert_eq!(reason("帮我查一下订单81234567"), None, "a number that holds 12345 is no hotline");
@@ -159,6 +162,13 @@ fn values_are_read_in_both_languages() {
         ("order-status", "received", "没错，拿到了", Some("yes")),
         ("order-status", "received", "没有，都问了", Some("no")),
         ("order-status", "received", "not yet", Some("no")),
+        ("address-change", "agree", "没有问题", Some("yes")),
+        ("address-change", "agree", "没什么问题", Some("yes")),
+        ("address-change", "agree", "好的，没有意见", Some("yes")),
+        ("address-change", "agree", "没有错", Some("yes")),
+        ("address-change", "agree", "No problem at all", Some("yes")),
+        ("address-change", "agree", "没有，先不改", Some("no")),
+        ("address-change", "agree", "你看有没有问题", Some("no")),
         ("address-change", "phone_tail", "四四一二", Some("4412")),
         ("address-change", "phone_tail", "double four one two", Some("4412")),
         ("address-change", "phone_tail", "13800134412", Some("4412")),
@@ -166,6 +176,8 @@ fn values_are_read_in_both_languages() {
         ("address-change", "name", "我叫欧阳小明", Some("欧阳小明")),
         ("address-change", "name", "my name is Anna Weber", Some("Anna Weber")),
         ("address-change", "name", "what for?", None),
+        ("address-change", "name", "王小明吧", Some("王小明")),
+        ("address-change", "name", "阿不都热合曼·买买提", Some("阿不都热合曼·买买提")),
         ("address-change", "new_address", "改到北京市海淀区中关村大街1号", Some("北京市海淀区中关村大街1号")),
         ("address-change", "new_address", "5 Mill Lane, Leeds", Some("5 Mill Lane, Leeds")),
         ("address-change", "new_address", "那边", None),
@@ -185,6 +197,60 @@ fn values_are_read_in_both_languages() {
         ("survey", "score", "9", None),
     ] {
         assert_eq!(value(flow, slot, text).as_deref(), expected, "{slot}: {text}");
+    }
+}
+
+#[test]
+fn an_answer_that_sounds_like_a_correction_changes_no_other_slot() {
+    let open = ["change the address of order AB20260304", "Linda Park"];
+    let packed = [("status", "packed")];
+    let slots = |more: &[&str]| play(&[&open[..], more].concat(), &packed).1.state.slots();
+    let told = slots(&["Sorry, it's 13800134412", "Change it to 1204 Oak Street, Leeds"]);
+    let value = |name: &str| told.get(name).map(String::as_str);
+    assert_eq!(value("order_no"), Some("AB20260304"));
+    assert_eq!((value("phone_tail"), value("new_address")), (Some("4412"), Some("1204 Oak Street, Leeds")));
+    let corrected = slots(&["sorry, I meant AB20260310"]);
+    assert_eq!(corrected.get("order_no").map(String::as_str), Some("AB20260310"), "a value that shows what it is");
+}
+
+#[test]
+fn no_day_hour_or_light_is_taken_from_a_message_that_names_none() {
+    for text in ["昨天还正常，我家3号楼今天早上网断了", "My internet has been down since Monday"] {
+        let (_, turn) = play(&[text], &[]);
+        assert_eq!(turn.state.slots(), BTreeMap::new(), "{text}");
+    }
+    let (_, turn) = play(&["my internet is down", "51000777", "the red one"], &[]);
+    let slots = turn.state.slots();
+    assert!(!slots.contains_key("window") && slots["light"] == "red");
+}
+
+#[test]
+fn days_of_a_month_are_those_that_there_are() {
+    let day = |text: &str, today: &str, side| dates::day(text, today.parse().unwrap(), side).map(|day| day.to_string());
+    for (text, today, side, expected) in [
+        ("30号吧", "2026-01-31", dates::Side::Future, Some("2026-03-30")),
+        ("31号", "2026-04-10", dates::Side::Future, Some("2026-05-31")),
+        ("31号", "2026-04-10", dates::Side::Past, Some("2026-03-31")),
+        ("9号", "2026-04-10", dates::Side::Future, Some("2026-05-09")),
+        ("the 10th", "2026-04-10", dates::Side::Past, Some("2026-04-10")),
+        ("32号", "2026-04-10", dates::Side::Future, None),
+        ("3号楼", "2026-04-10", dates::Side::Future, None),
+        ("人民路12号", "2026-04-10", dates::Side::Future, None),
+        ("3号楼的，15号来", "2026-04-10", dates::Side::Future, Some("2026-04-15")),
+    ] {
+        assert_eq!(day(text, today, side).as_deref(), expected, "{text}, today {today}");
+    }
+}
+
+#[test]
+fn only_what_may_be_a_secret_is_warned_of() {
+    let book = FlowBook::load(home(), &[]).unwrap();
+    let hears = |text: &str| book.config.hears(Cue::Secret, text);
+    for text in ["my password is hunter2", "the pin is 4471", "password: sunshine", "cvv=123", "密码是abc123"] {
+        assert!(hears(text), "{text}");
+    }
+    for text in ["my password is not working", "my pin is blocked", "my one time code is 5 minutes late", "密码忘了"] {
+        assert!(!hears(text), "{text}");
     }
 }
 

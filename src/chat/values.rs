@@ -27,7 +27,7 @@ static NAME_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?i)^(我的?(名字|姓名)?(叫做?|是)|我叫|我是|姓名(是|：|:)?|名字(是|叫)?|收货人(姓名)?(是|：|:)?|收件人(是)?|持卡人(是)?|叫做?|户主(是)?|机主(是)?|本人|就是|是|写的是|用的是|my (full )?name is|the name is|name is|name's|the name on (it|the order) is|i'?m|i am|it'?s|it is|this is|it should be under|it'?s under|under|full name|name|card ?holder is|that would be|that'?s)[:，, ]*",
     )
 });
-static NAME_HAN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^[\p{Han}]{2,4}(·[\p{Han}]{1,8})?"));
+static NAME_HAN: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"^\p{Han}{2,8}(?:[·•・]\p{Han}{1,8})*"));
 static NAME_LATIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| regex(r"^[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*( [A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’.-]*){0,3}$"));
 static ADDRESS_LEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -156,7 +156,8 @@ const ORDINALS: [&[&str]; 4] = [
     &["第四", "4", "四", "fourth", "four"],
 ];
 
-fn choice(slot: &Slot, message: &Message, asked: bool) -> Option<String> {
+/// The option that a message names. Unless it was asked for, short words, digits and places on the list name none.
+pub(super) fn choice(slot: &Slot, message: &Message, asked: bool) -> Option<String> {
     let text = message.plain.as_str();
     let named = |option: &SlotOption| -> usize {
         let labels = [&option.label.zh, &option.label.en];
@@ -195,14 +196,45 @@ pub(super) fn occurs(text: &str, word: &str) -> bool {
     })
 }
 
+/// Phrases that agree with a word of denial.
+const YES_THOUGH: [&str; 14] = [
+    "没有问题",
+    "没什么问题",
+    "没问题",
+    "没有错",
+    "没错",
+    "没有意见",
+    "没意见",
+    "没有异议",
+    "不错",
+    "不客气",
+    "no problem",
+    "not a problem",
+    "no worries",
+    "no objection",
+];
+
+/// Whether a message begins with a phrase that agrees with a word of denial.
+pub(super) fn agrees_with_a_no(text: &str) -> bool {
+    YES_THOUGH.iter().any(|phrase| text.starts_with(phrase))
+}
+
+/// Whether a message denies, apart from phrases that agree with a word of denial.
+pub(super) fn denies(text: &str, config: &ChatConfig) -> bool {
+    // 有没有问题 is a question, no agreement
+    if text.contains("有没有") {
+        return config.hears(Cue::No, text);
+    }
+    let rest = YES_THOUGH.iter().fold(text.to_owned(), |rest, phrase| rest.replace(phrase, " "));
+    config.hears(Cue::No, &rest)
+}
+
 fn yes_no(message: &Message, config: &ChatConfig) -> Option<String> {
     let text = message.plain.as_str();
-    const YES_THOUGH: [&str; 8] =
-        ["没错", "没问题", "不错", "不客气", "no problem", "not a problem", "no worries", "no objection"];
     let yes = config.hears(Cue::Yes, text);
-    let no = config.hears(Cue::No, text);
+    let no = denies(text, config);
     let answer = match (yes, no) {
-        _ if YES_THOUGH.iter().any(|w| text.starts_with(w)) => "yes",
+        _ if agrees_with_a_no(text) => "yes",
         (true, false) => "yes",
         (false, true) => "no",
         (true, true) => {
@@ -339,10 +371,11 @@ fn name(text: &str) -> Option<String> {
             "干嘛",
             "等等",
         ];
-        if chars > 8 || NO_NAMES.iter().any(|w| head.contains(w)) {
+        let limit = if head.contains(NAME_DOTS) { 24 } else { 8 };
+        if chars > limit || NO_NAMES.iter().any(|w| head.contains(w)) {
             return None;
         }
-        return Some(NAME_HAN.as_ref()?.find(head)?.as_str().to_owned());
+        return Some(name_han(NAME_HAN.as_ref()?.find(head)?.as_str()));
     }
     const NO_NAMES: [&str; 26] = [
         "what", "why", "how", "when", "where", "who", "no", "yes", "not", "don't", "the", "is", "are", "hello", "thanks",
@@ -351,6 +384,25 @@ fn name(text: &str) -> Option<String> {
     let plain = NAME_LATIN.as_ref()?.is_match(head);
     let odd = head.to_lowercase().split(' ').any(|w| NO_NAMES.contains(&w));
     (plain && !odd && head.len() >= 2).then(|| head.to_owned())
+}
+
+/// What joins the parts of a name that came from another language: 阿不都热合曼·买买提.
+const NAME_DOTS: [char; 3] = ['·', '•', '・'];
+
+/// A name without the particles behind it. Five characters and more without a dot are a name only where none of them
+/// belongs to a sentence; else the first four are kept.
+fn name_han(found: &str) -> String {
+    const PARTICLES: &str = "吧啊呀的哈哦呢嘛";
+    const SENTENCE: &str = "我你您他她的了是在有要这那跟给说话号";
+    let mut chars: Vec<char> = found.chars().collect();
+    while chars.len() > 2 && chars.last().is_some_and(|c| PARTICLES.contains(*c)) {
+        chars.pop();
+    }
+    let sentence = !chars.iter().any(|c| NAME_DOTS.contains(c)) && chars.iter().any(|c| SENTENCE.contains(*c));
+    if sentence {
+        chars.truncate(4);
+    }
+    chars.into_iter().collect()
 }
 
 fn address(text: &str) -> Option<String> {
