@@ -14,7 +14,7 @@ INTENDED_USE = (
 )
 LIMITS = [
     "Does not understand open real speech in either language (see the figures for AISHELL and speechocean762): it learned almost only from synthetic voices. Of people it knows English digits said one by one.",
-    "An unknown synthesiser or voice costs many errors (see the figures for Flite slt and Festival HTS).",
+    "An unknown synthesiser or voice costs seven to ten times the errors of a known one (see the figures for Flite slt and Festival HTS).",
     "whisper.cpp must run it without flash attention, as Zhiyin does: on a processor that pads the keys of a cut audio context with zeros, and errors triple.",
     "The sentences of the six sample calls are part of its training text, by many voices: the figures of the sample calls are no measure of anything else.",
     "Times are per segment, from the voice activity detector; the model is trained without timestamp tokens.",
