@@ -1,6 +1,7 @@
 //! What people say of the hits of a scorecard, and the revision that comes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -10,14 +11,16 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::quality::sees;
+use super::rule_book::{RULE, SCHEME};
 use super::strict::Strict;
 use super::trust::mode_changes;
 use super::{ApiContext, Problem};
 use crate::access::Principal;
 use crate::conversation::{IdKind, new_id};
 use crate::event::now_rfc3339;
+use crate::pipeline::overlay;
 use crate::quality::review::{Judged, Judgement, missed_hit_id, revise};
-use crate::quality::{ManualAnswers, RuleState, Scorecard};
+use crate::quality::{ManualAnswers, Rule, RuleSet, RuleState, Scheme, Scorecard};
 use crate::store::{AssignmentRow, AuditEntry, JudgementRow, QualityWrite, ScoreRow, Store, StoreError, Write};
 
 pub(super) fn audit_write(principal: &Principal, action: &str, object: &str, detail: String) -> Write {
@@ -101,6 +104,56 @@ pub(super) async fn standing(store: &Store, score_id: &str) -> Result<Vec<Judgem
     Ok(newest.into_values().collect())
 }
 
+/// The body of a version of a rule or scheme, if it was published here.
+async fn published(store: &Store, kind: &str, id: &str, version: Option<u64>) -> Result<Option<Value>, StoreError> {
+    let Some(version) = version else { return Ok(None) };
+    let kept = store.quality_documents(kind, Some(id)).await?;
+    let document = kept.into_iter().find(|d| u64::try_from(d.version) == Ok(version));
+    Ok(document.and_then(|d| serde_json::from_str(&d.body).ok()))
+}
+
+/// The rules in the versions that made a scorecard: what was published since must not change what it is worth. A version
+/// that is kept nowhere is stood in for by the one in force.
+async fn rules_of(context: &ApiContext, machine: &Scorecard) -> Result<Arc<RuleSet>, Problem> {
+    let quality = &context.hub.stages().quality;
+    let in_force = quality.rules();
+    let mut earlier = Vec::new();
+    for scored in &machine.results {
+        let (id, version) = (&scored.result.rule, scored.result.version);
+        if in_force.rule(id).is_some_and(|rule| rule.version == version) {
+            continue;
+        }
+        let shipped = quality.shipped_rules().rule(id).filter(|rule| rule.version == version).cloned();
+        let rule = match shipped {
+            Some(rule) => Some(rule),
+            None => published(context.store(), RULE, id, version).await?.and_then(|json| Rule::from_json(&json).ok()),
+        };
+        match rule {
+            Some(rule) => earlier.push(Rule { version, ..rule }),
+            None => {
+                tracing::warn!(rule_id = %id, ?version, "this version of a rule is gone; a review counts by the one in force")
+            }
+        }
+    }
+    Ok(if earlier.is_empty() { in_force } else { Arc::new(overlay(&in_force, earlier)) })
+}
+
+/// The scheme in the version that made a scorecard; the one in force if that version is kept nowhere.
+async fn scheme_of(context: &ApiContext, machine: &Scorecard, id: &str) -> Result<Arc<Scheme>, Problem> {
+    let quality = &context.hub.stages().quality;
+    let in_force = quality.scheme_of(id);
+    let version = machine.scheme_version;
+    let known = [in_force.clone(), quality.shipped_scheme(id)].into_iter().flatten().find(|scheme| scheme.version == version);
+    if let Some(scheme) = known {
+        return Ok(scheme);
+    }
+    let kept = published(context.store(), SCHEME, id, version).await?.and_then(|json| Scheme::from_json(&json).ok());
+    let kept = kept.map(|scheme| Arc::new(Scheme { version, ..scheme }));
+    kept.or(in_force).ok_or_else(|| {
+        Problem::new("state_conflict", format!("scheme {id} is no longer in force; the score cannot be made again"))
+    })
+}
+
 /// The next revision of a scorecard from judgements, and what to write for it: the old one goes into history.
 pub(super) async fn next_revision(
     context: &ApiContext,
@@ -110,15 +163,13 @@ pub(super) async fn next_revision(
     judgements: &[Judgement],
     manual: &ManualAnswers,
 ) -> Result<(Scorecard, Vec<Write>), Problem> {
-    let stages = context.hub.stages();
-    let scheme = stages.quality.scheme_of(&row.scheme_id).ok_or_else(|| {
-        Problem::new("state_conflict", format!("scheme {} is no longer in force; the score cannot be made again", row.scheme_id))
-    })?;
+    let rules = rules_of(context, machine).await?;
+    let scheme = scheme_of(context, machine, &row.scheme_id).await?;
     let present: Scorecard =
         serde_json::from_str(&row.body).map_err(|_| Problem::new("internal", "the scorecard cannot be read"))?;
     let mut answers = present.manual.clone();
     answers.extend(manual.clone());
-    let card = revise(machine, present.revision + 1, &stages.rules(), &scheme, judgements, &answers);
+    let card = revise(machine, present.revision + 1, &rules, &scheme, judgements, &answers);
     let history = QualityWrite::History(
         row.score_id.clone(),
         present.revision,

@@ -47,6 +47,16 @@ impl InForce {
         self.now.read().schemes.get(id).cloned()
     }
 
+    /// The rules that came with the product.
+    pub fn shipped_rules(&self) -> &RuleSet {
+        &self.shipped_rules
+    }
+
+    /// The scheme of an id that came with the product.
+    pub fn shipped_scheme(&self, id: &str) -> Option<Arc<Scheme>> {
+        self.shipped_schemes.get(id).cloned()
+    }
+
     /// All schemes, by id.
     pub fn schemes(&self) -> Vec<Arc<Scheme>> {
         self.now.read().schemes.values().cloned().collect()

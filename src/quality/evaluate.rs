@@ -288,24 +288,21 @@ impl<'e> Evaluation<'e> {
         let view = self.view;
         let whole_call = condition.sentences.is_none() && condition.time.is_none() && condition.anchor.is_none();
         let mut found: Vec<Option<super::flow_run::Outcome>> = vec![None; condition.ops.len()];
-        let value = condition.expr.eval(&mut |op| {
-            if found[*op].is_none() {
-                let operator = &condition.ops[*op];
-                let never = operator.never(view);
-                found[*op] = Some(match operator {
-                    _ if never => (Value::Na, Vec::new(), Vec::new()),
-                    Operator::Flow(flow) => super::flow_run::run(flow, self),
-                    _ if view.ended && operator.needs_sentences() && window.members.is_empty() => {
-                        (Value::False, Vec::new(), Vec::new())
-                    }
-                    _ => {
-                        let (value, spans) = operators::test_window(operator, &window.members, whole_call, view);
-                        (value, spans, Vec::new())
-                    }
-                });
+        let mut tested = |op: usize| {
+            let operator = &condition.ops[op];
+            match operator {
+                _ if operator.never(view) => (Value::Na, Vec::new(), Vec::new()),
+                Operator::Flow(flow) => super::flow_run::run(flow, self),
+                _ if view.ended && operator.needs_sentences() && window.members.is_empty() => {
+                    (Value::False, Vec::new(), Vec::new())
+                }
+                _ => {
+                    let (value, spans) = operators::test_window(operator, &window.members, whole_call, view);
+                    (value, spans, Vec::new())
+                }
             }
-            found[*op].as_ref().map_or(Value::Na, |f| f.0)
-        });
+        };
+        let value = condition.expr.eval(&mut |op| found[*op].get_or_insert_with(|| tested(*op)).0);
         let mut state = State::plain(value);
         for (_, _, missing) in found.iter_mut().flatten() {
             state.missing.append(missing);
@@ -313,7 +310,9 @@ impl<'e> Evaluation<'e> {
         if value == Value::True {
             let mut spans = Vec::new();
             for (op, _) in condition.positive.iter().enumerate().filter(|(_, p)| **p) {
-                if let Some((Value::True, located, _)) = &found[op] {
+                // what decided the value may have left others out that are true too
+                let (value, located, _) = found[op].take().unwrap_or_else(|| tested(op));
+                if value == Value::True {
                     spans.extend(located);
                 }
             }

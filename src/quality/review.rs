@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::agreement::{Share, wilson};
-use super::model::{Effect, Level, Review, Rule};
+use super::model::{Clock, Effect, Level, Review, Rule};
 use super::ruleset::{RuleHit, RuleResult, RuleSet, RuleState};
 use super::scheme::Scheme;
-use super::score::{Given, ManualAnswers, Scorecard, total};
+use super::score::{Given, ManualAnswers, Scorecard, ScoredRule, total};
 
 /// What a person says of a hit, or of a rule on a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +98,10 @@ pub fn revise(
             _ => {}
         }
     }
+    // A live-only rule raises alerts and is left out of scores, here as on the first revision.
+    let scored = |r: &ScoredRule| if live_only(rules, &r.result.rule) { RuleState::Na } else { r.result.state };
     let given: HashMap<String, Given> =
-        card.results.iter().map(|r| (r.result.rule.clone(), Given { state: r.result.state, n: r.result.hit_count() })).collect();
+        card.results.iter().map(|r| (r.result.rule.clone(), Given { state: scored(r), n: r.result.hit_count() })).collect();
     let effects: HashMap<&str, &Effect> = rules.rules().iter().filter_map(|r| Some((r.id.as_str(), r.score.as_ref()?))).collect();
     let outcome = total(scheme, &|id| Some((*given.get(id)?, effects.get(id).copied())), manual);
     for rule in &mut card.results {
@@ -108,6 +110,10 @@ pub fn revise(
         rule.result.score_delta = effect.map_or(0.0, |e| e.delta(rule.result.hits.len().max(1)).to_f64());
     }
     Scorecard { total: outcome.total, dimensions: outcome.dimensions, fatal: outcome.fatal, ..card }
+}
+
+fn live_only(rules: &RuleSet, id: &str) -> bool {
+    rules.rule(id).is_some_and(|rule| rule.clock() == Clock::Live)
 }
 
 /// The id of a hit that a person adds: as `quality-rules` §7 makes ids of hits, the turn by its number.

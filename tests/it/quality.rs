@@ -267,9 +267,9 @@ async fn hit(service: &Service, n: usize) -> (String, String) {
 }
 
 /// Puts a version of `zh-forbidden-words` into force that asks for people until it is trusted.
-async fn publish_trusting_rule(service: &Service) {
+async fn publish_trusting_rule(service: &Service, points: u32) {
     let rule = json!({"id": "zh-forbidden-words", "name": "禁语", "when": "said", "review": "auto_when_trusted",
-        "score": {"effect": "deduct", "points": 10},
+        "score": {"effect": "deduct", "points": points},
         "conditions": {"said": {"role": "agent", "keyword": {"any": ["小熊饼干"]}}},
         "tests": [{"dialogue": "agent 小熊饼干", "hit": true}, {"dialogue": "agent 您好", "hit": false}]});
     let (status, made) = service.post("/api/v1/quality/rules", json!({"rule": rule})).await;
@@ -279,9 +279,21 @@ async fn publish_trusting_rule(service: &Service) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_review_counts_by_the_rules_that_made_the_scorecard() {
+    let service = Service::start().await;
+    publish_trusting_rule(&service, 10).await;
+    let (score_id, hit_id) = hit(&service, 0).await;
+    let (_, before) = service.get(&format!("/api/v1/quality/scores/{score_id}")).await;
+    publish_trusting_rule(&service, 60).await;
+    let items = json!({"items": [{"rule_id": "zh-forbidden-words", "hit_id": hit_id, "verdict": "true_hit"}]});
+    let (status, made) = service.post(&format!("/api/v1/quality/scores/{score_id}/reviews"), items).await;
+    assert_eq!((status, &made["total"]), (201, &before["total"]), "{made} {before}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_rule_needs_no_reviewer_until_its_precision_falls() {
     let service = Service::start().await;
-    publish_trusting_rule(&service).await;
+    publish_trusting_rule(&service, 10).await;
     let mut hits = Vec::new();
     for n in 0..90 {
         hits.push(hit(&service, n).await);
@@ -357,7 +369,7 @@ async fn a_trusted_rule_needs_no_reviewer_until_its_precision_falls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_calibration_is_blind_and_ends_with_kappa() {
     let service = Service::start().await;
-    publish_trusting_rule(&service).await;
+    publish_trusting_rule(&service, 10).await;
     let mut scores = Vec::new();
     for n in 0..4 {
         scores.push(hit(&service, n).await.0);

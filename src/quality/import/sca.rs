@@ -223,10 +223,21 @@ fn score(fields: &mut Taken, out: &mut Map<String, Value>, import: &mut Import) 
     }
     import.exact(&fields.path("scoreNum"), "score.points");
     let effect = if add { "add" } else { "deduct" };
-    out.insert("score".into(), json!({ "effect": effect, "points": points.abs() }));
-    if fields.whole("scoreNumType").is_some() {
-        import.about(&fields.path("scoreNumType"), "counted once; set per = \"each\" if every hit counts");
+    let mut made = json!({ "effect": effect, "points": points.abs() });
+    let place = fields.path("scoreNumType");
+    match fields.whole("scoreNumType").or_else(|| fields.whole("ScoreNumType")) {
+        Some(0) => {
+            made["per"] = json!("each");
+            import.about(&place, "0 is read as per = \"each\": every hit counts");
+        }
+        Some(1) => {
+            made["effect"] = json!("set");
+            import.about(&place, "1 is read as effect = \"set\": a hit sets the score of its dimension");
+        }
+        Some(_) => import.dropped(&place, "not a way of counting that is known; a hit counts once"),
+        None => {}
     }
+    out.insert("score".into(), made);
 }
 
 /// `a&&b`, `!a`, `a||b` stay as they are; ids become slugs.
@@ -332,8 +343,10 @@ fn check_range(range: &mut Taken, out: &mut Map<String, Value>, import: &mut Imp
     if let Some(time) = range.get("TimeRange").or_else(|| range.get("timeRange")).and_then(Value::as_object) {
         let ms = |key: &str| time.get(key).and_then(Value::as_i64);
         import.about(&range.path("timeRange"), "read as milliseconds; the unit is not documented");
-        if let Some(to) = ms("to") {
-            out.insert("time".into(), json!({ "from_ms": ms("from").unwrap_or(0), "to_ms": to }));
+        match (ms("from"), ms("to")) {
+            (from, Some(to)) => drop(out.insert("time".into(), json!({ "from_ms": from.unwrap_or(0), "to_ms": to }))),
+            (Some(from), None) => drop(out.insert("time".into(), json!({ "from_ms": from }))),
+            (None, None) => {}
         }
     }
     if range.flag("allSentencesSatisfy").or_else(|| range.flag("alSentencesSatisfy")) == Some(true) {

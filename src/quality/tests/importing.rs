@@ -141,6 +141,22 @@ fn an_exported_rule_is_taken_over_field_by_field() {
 }
 
 #[test]
+fn how_points_count_and_an_open_time_are_taken_over() {
+    let mut source: serde_json::Value = serde_json::from_str(UPLOADED).unwrap();
+    let imported = |source: &serde_json::Value| sca(source).imported.remove(0);
+    assert_eq!(imported(&source)["score"], json!({"effect": "deduct", "points": 8.0}));
+    source["rule"]["scoreNumType"] = json!(0);
+    assert_eq!(imported(&source)["score"], json!({"effect": "deduct", "points": 8.0, "per": "each"}));
+    source["rule"]["scoreNumType"] = json!(1);
+    source["conditions"][1]["check_range"]["TimeRange"] = json!({"from": 5000});
+    let made = sca(&source);
+    assert_eq!(made.imported[0]["score"], json!({"effect": "set", "points": 8.0}));
+    assert_eq!(made.imported[0]["conditions"]["b"]["time"], json!({"from_ms": 5000}));
+    let text = made.to_toml().unwrap();
+    RuleFile::parse_toml("imported.toml", &text).unwrap_or_else(|p| panic!("{}\n{text}", list(&p)));
+}
+
+#[test]
 fn at_most_and_nested_functions_mean_the_same_here() {
     let source = json!({"Name": "Calm and short", "RuleFunction": {"AND": [
         {"Operator": "NumberLessOrEqualTo", "Operands": ["1"], "ComparisonValue": "$.ContactLens.PostCall.Interruptions.Instances"},

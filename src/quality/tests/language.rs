@@ -13,6 +13,16 @@ fn codes(conditions: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn evidence_names_every_true_part_of_an_or() {
+    let either = "conditions.a = { expr = \"f || l\", ops = { f = { answer = { first_role = \"agent\" } }, \
+                  l = { hangup = { last_role = \"customer\" } } } }";
+    let turns = |text: &str| evaluate(&rule("a", either), &dialogue(text)).evidence.iter().map(|s| s.turn).collect::<Vec<_>>();
+    assert_eq!(turns("agent 您好\ncustomer 再见"), [0, 1]);
+    assert_eq!(turns("customer 喂\nagent 您好\ncustomer 再见"), [2]);
+    assert_eq!(turns("agent 您好\nagent 再见"), [0]);
+}
+
+#[test]
 fn a_mistake_is_shown_with_line_column_and_the_nearest_name() {
     let text = "# refunds\n[[rule]]\nid = \"refund-no-confirm\"\nwhen = \"refnd && !done\"\n\
         [rule.conditions.refund]\nkeyword = { any = [\"退款\"] }\n[rule.conditions.done]\nkeywrd = { any = [\"好\"] }\n";

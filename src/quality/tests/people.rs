@@ -103,6 +103,20 @@ fn a_hit_judged_false_leaves_the_count_and_a_missed_one_joins_it() {
 }
 
 #[test]
+fn a_rule_that_only_raises_alerts_stays_out_of_reviewed_scores() {
+    let text = "[[rule]]\nid=\"rude\"\nwhen=\"a\"\nscore={effect=\"deduct\",points=10}\nlive={clock=\"live\"}\n\
+                conditions.a={role=\"agent\",keyword.any=[\"管不了\"]}\n\
+                [[rule]]\nid=\"thanks\"\nkind=\"merit\"\nwhen=\"a\"\nscore={effect=\"add\",points=5}\n\
+                conditions.a={role=\"agent\",keyword.any=[\"谢谢\"]}";
+    let set = RuleSet::compile(RuleFile::parse_toml("r", text).unwrap());
+    let (_, scheme) = pack();
+    let machine = score("s1", &dialogue("agent 管不了"), &set, &scheme, &Models::default()).unwrap();
+    let reviewed = revise(&machine, 2, &set, &scheme, &[], &ManualAnswers::new());
+    assert_eq!((machine.total, reviewed.total), (Some(100.0), Some(100.0)));
+    assert_eq!(reviewed.results[0].points, 0.0);
+}
+
+#[test]
 fn the_riskiest_come_first_and_chance_is_repeatable() {
     let candidates: Vec<Candidate> = (0..100)
         .map(|i| Candidate { score_id: format!("scr_{i}"), fatal: usize::from(i == 42), hits: [i % 3, 0, 0], share: Some(0.9) })
