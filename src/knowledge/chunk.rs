@@ -31,11 +31,16 @@ pub fn passages(document: &Document, width_limit: usize) -> Vec<Passage> {
         cutter.done.push((Vec::new(), document.content.title.clone()));
     }
     let named = |(position, (headings, text)): (usize, (Vec<String>, String))| Passage {
-        passage_id: stable_id(IdKind::Passage, &[&document.document_id, &document.version.to_string(), &position.to_string()]),
+        passage_id: passage_id(&document.document_id, document.version, position),
         headings,
         text,
     };
     cutter.done.into_iter().enumerate().map(named).collect()
+}
+
+/// The id of the passage at a place of a version of a document.
+pub(super) fn passage_id(document_id: &str, version: u32, position: usize) -> String {
+    stable_id(IdKind::Passage, &[document_id, &version.to_string(), &position.to_string()])
 }
 
 /// Width of a text: a Chinese character or other full-width sign counts two.
@@ -95,13 +100,19 @@ impl Cutter {
         if self.used > 0 && self.used + whole > self.limit {
             self.flush();
         }
-        self.add(head.clone());
-        for row in body {
-            if self.used + width(row) > self.limit {
+        split_sentences(head, self.limit).into_iter().for_each(|part| self.add(part));
+        // a head that fills half a passage is not repeated; a row that does not fit beside the head is cut
+        let head_width = width(head);
+        let repeated = head_width * 2 <= self.limit;
+        let room = if repeated { self.limit - head_width } else { self.limit };
+        for part in body.iter().flat_map(|row| split_sentences(row, room)) {
+            if self.used + width(&part) > self.limit {
                 self.flush();
-                self.add(head.clone());
+                if repeated {
+                    self.add(head.clone());
+                }
             }
-            self.add(row.clone());
+            self.add(part);
         }
     }
 
@@ -127,16 +138,20 @@ fn split_sentences(text: &str, limit: usize) -> Vec<String> {
         if !part.is_empty() && width(&part) + width(&sentence) > limit {
             parts.push(std::mem::take(&mut part).trim().to_owned());
         }
-        part.push_str(&sentence);
-        while width(&part) > limit {
-            // one sentence wider than a passage: cut where the limit is
-            let cut = part.char_indices().scan(0, |sum, (at, c)| {
-                *sum += width(c.encode_utf8(&mut [0; 4]));
-                Some((at, *sum))
-            });
-            let at = cut.into_iter().find(|(_, sum)| *sum > limit).map_or(part.len(), |(at, _)| at);
-            let rest = part.split_off(at);
-            parts.push(std::mem::replace(&mut part, rest));
+        if width(&part) + width(&sentence) <= limit {
+            part.push_str(&sentence);
+            continue;
+        }
+        // one sentence wider than a passage: cut where the limit is
+        let mut used = width(&part);
+        for c in sentence.chars() {
+            let own = width(c.encode_utf8(&mut [0; 4]));
+            if used + own > limit && !part.is_empty() {
+                parts.push(std::mem::take(&mut part));
+                used = 0;
+            }
+            part.push(c);
+            used += own;
         }
     }
     if !part.trim().is_empty() {

@@ -193,7 +193,7 @@ impl Body {
     }
 
     fn paragraph(&mut self) {
-        let text = std::mem::take(&mut self.line).trim().to_owned();
+        let text = literal(std::mem::take(&mut self.line).trim());
         let (heading, item) = (self.heading.take(), std::mem::take(&mut self.item));
         if text.is_empty() {
             return;
@@ -208,6 +208,18 @@ impl Body {
             None => text.lines().map(escaped).collect::<Vec<_>>().join("\n"),
         });
     }
+}
+
+/// A text whose signs must not be read as inline marks.
+fn literal(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '`' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(c);
+    }
+    literal
 }
 
 /// A line that must not be read as markup.

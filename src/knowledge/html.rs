@@ -2,6 +2,8 @@
 //!
 //! Nothing of the input is passed on as it stands: the safe form is written anew from known tags and escaped text.
 
+use std::collections::HashMap;
+
 /// Tags that stay.
 const KEPT: [&str; 32] = [
     "a",
@@ -45,6 +47,11 @@ const DROPPED: [&str; 14] = [
 /// Link targets that stay.
 const SCHEMES: [&str; 4] = ["http://", "https://", "mailto:", "tel:"];
 
+/// How many times the length of a text may be read for tags that never end; `<a <a <a …` would be read anew at each `<`.
+const READ_IN_VAIN: usize = 8;
+/// The least that may be read for them, bytes.
+const LEAST_IN_VAIN: usize = 1 << 20;
+
 /// A piece of an HTML text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -65,6 +72,7 @@ pub(super) enum Piece {
 pub(super) fn pieces(source: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = source;
+    let mut in_vain = 0;
     while let Some(at) = rest.find('<') {
         push_text(&mut pieces, &rest[..at]);
         rest = &rest[at..];
@@ -72,14 +80,23 @@ pub(super) fn pieces(source: &str) -> Vec<Piece> {
             rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
         } else if rest.starts_with("<!") || rest.starts_with("<?") {
             rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
-        } else if let Some((piece, used)) = tag(rest) {
-            rest = &rest[used..];
-            match piece {
-                Piece::Open { ref name, .. } if DROPPED.contains(&name.as_str()) => rest = behind_end_tag(rest, name),
-                Piece::Close(ref name) if DROPPED.contains(&name.as_str()) => {}
-                piece => pieces.push(piece),
-            }
         } else {
+            match tag(rest) {
+                Tag::Whole(piece, used) => {
+                    rest = &rest[used..];
+                    match piece {
+                        Piece::Open { ref name, .. } if DROPPED.contains(&name.as_str()) => rest = behind_end_tag(rest, name),
+                        Piece::Close(ref name) if DROPPED.contains(&name.as_str()) => {}
+                        piece => pieces.push(piece),
+                    }
+                    continue;
+                }
+                Tag::None => {}
+                Tag::NeverEnds => in_vain += rest.len(),
+            }
+            if in_vain > source.len().saturating_mul(READ_IN_VAIN).max(LEAST_IN_VAIN) {
+                break; // what is left is text
+            }
             push_text(&mut pieces, "<");
             rest = &rest[1..];
         }
@@ -107,14 +124,25 @@ fn behind_end_tag<'a>(rest: &'a str, name: &str) -> &'a str {
     starts.map_or("", |(at, _)| rest[at..].find('>').map_or("", |end| &rest[at + end + 1..]))
 }
 
-/// A tag at the start of a text and its length; `None` if this is no tag.
-fn tag(text: &str) -> Option<(Piece, usize)> {
+/// What stands at a `<`.
+enum Tag {
+    /// A tag, and its length.
+    Whole(Piece, usize),
+    /// No tag.
+    None,
+    /// The beginning of a tag that does not end before the text does.
+    NeverEnds,
+}
+
+/// The tag at the start of a text.
+fn tag(text: &str) -> Tag {
     let closing = text.starts_with("</");
     let name_start = if closing { 2 } else { 1 };
-    let name_length = text[name_start..].find(|c: char| !c.is_ascii_alphanumeric() && c != ':')?;
+    let name_length = text[name_start..].find(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+    let Some(name_length) = name_length else { return Tag::NeverEnds };
     let name = text[name_start..name_start + name_length].to_ascii_lowercase();
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return None;
+        return Tag::None;
     }
     let mut attributes = Vec::new();
     let mut at = name_start + name_length;
@@ -122,13 +150,13 @@ fn tag(text: &str) -> Option<(Piece, usize)> {
         at += text[at..].len() - text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == '/').len();
         let rest = &text[at..];
         if rest.is_empty() {
-            return None;
+            return Tag::NeverEnds;
         }
         if rest.starts_with('>') {
             let piece = if closing { Piece::Close(name) } else { Piece::Open { name, attributes } };
-            return Some((piece, at + 1));
+            return Tag::Whole(piece, at + 1);
         }
-        let (attribute, used) = attribute(rest)?;
+        let Some((attribute, used)) = attribute(rest) else { return Tag::NeverEnds };
         attributes.push(attribute);
         at += used;
     }
@@ -220,6 +248,7 @@ fn escape(text: &str) -> String {
 pub(super) fn sanitise(source: &str) -> String {
     let mut safe = String::new();
     let mut open: Vec<String> = Vec::new();
+    let mut open_of: HashMap<String, usize> = HashMap::new();
     for piece in pieces(source) {
         match piece {
             Piece::Text(text) => safe.push_str(&escape(&text)),
@@ -242,13 +271,18 @@ pub(super) fn sanitise(source: &str) -> String {
                 }
                 safe.push('>');
                 if !matches!(name.as_str(), "br" | "hr") {
+                    *open_of.entry(name.clone()).or_default() += 1;
                     open.push(name);
                 }
             }
             Piece::Close(name) => {
                 // an end tag closes what is open inside it, one without a start is dropped
-                if let Some(at) = open.iter().rposition(|other| *other == name) {
+                let opened = open_of.get(&name).is_some_and(|count| *count > 0);
+                if let Some(at) = opened.then(|| open.iter().rposition(|other| *other == name)).flatten() {
                     for inner in open.drain(at..).rev() {
+                        if let Some(count) = open_of.get_mut(&inner) {
+                            *count -= 1;
+                        }
                         safe.push_str(&format!("</{inner}>"));
                     }
                 }

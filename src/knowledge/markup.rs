@@ -2,6 +2,10 @@
 
 use super::document::BodyFormat;
 use super::html::{self, Piece};
+use super::inline;
+
+/// Deepest nesting of HTML tables that is read as tables.
+const MAX_TABLES: usize = 100;
 
 /// A block of plain text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +57,11 @@ pub fn sanitise_html(source: &str) -> String {
 
 fn markdown_blocks(body: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut paragraph: Vec<String> = Vec::new();
+    let mut paragraph: Vec<&str> = Vec::new();
     let mut fenced = false;
-    let close = |paragraph: &mut Vec<String>, blocks: &mut Vec<Block>| {
+    let close = |paragraph: &mut Vec<&str>, blocks: &mut Vec<Block>| {
         if !paragraph.is_empty() {
-            blocks.push(Block::Paragraph(join_lines(paragraph)));
+            blocks.push(Block::Paragraph(joined(&paragraph.join("\n"))));
             paragraph.clear();
         }
     };
@@ -72,7 +76,7 @@ fn markdown_blocks(body: &str) -> Vec<Block> {
             close(&mut paragraph, &mut blocks);
         } else if let Some((level, text)) = heading(trimmed) {
             close(&mut paragraph, &mut blocks);
-            blocks.push(Block::Heading { level, text: inline(text) });
+            blocks.push(Block::Heading { level, text: inline::plain(text) });
         } else if trimmed.starts_with('|') {
             close(&mut paragraph, &mut blocks);
             table_row(trimmed, &mut blocks);
@@ -80,19 +84,27 @@ fn markdown_blocks(body: &str) -> Vec<Block> {
             close(&mut paragraph, &mut blocks);
             blocks.push(Block::Item(item));
         } else if let (true, Some(Block::Item(item))) = (paragraph.is_empty() && line.starts_with("  "), blocks.last_mut()) {
-            *item = join_lines(&[item.clone(), inline(trimmed)]); // a continued list item
+            // a continued list item
+            item.push('\n');
+            item.push_str(trimmed);
         } else {
-            paragraph.push(inline(trimmed.trim_start_matches("> ")));
+            paragraph.push(trimmed.trim_start_matches("> "));
         }
     }
     close(&mut paragraph, &mut blocks);
+    for block in &mut blocks {
+        if let Block::Item(item) = block {
+            *item = joined(item);
+        }
+    }
     blocks
 }
 
-/// Joins wrapped lines: a blank between Latin words, nothing between Chinese characters.
-fn join_lines(lines: &[String]) -> String {
-    let mut joined = String::new();
-    for line in lines {
+/// Wrapped lines as one, without inline marks: a blank between Latin words, nothing between Chinese characters.
+fn joined(wrapped: &str) -> String {
+    let plain = inline::plain(wrapped);
+    let mut joined = String::with_capacity(plain.len());
+    for line in plain.lines().filter(|line| !line.is_empty()) {
         let tight = joined.chars().last().is_none_or(|c| !c.is_ascii()) && line.chars().next().is_some_and(|c| !c.is_ascii());
         if !joined.is_empty() && !tight {
             joined.push(' ');
@@ -112,17 +124,18 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     (1..=6).contains(&level).then(|| (level, text.trim().trim_end_matches('#').trim_end()))
 }
 
+/// A list item with its marker, its inline marks still in it: emphasis may reach into the next line.
 fn list_item(line: &str) -> Option<String> {
     if let Some(text) = ["- ", "* ", "+ "].iter().find_map(|mark| line.strip_prefix(mark)) {
-        return Some(format!("- {}", inline(text.trim())));
+        return Some(format!("- {}", text.trim()));
     }
     let digits = line.chars().take_while(char::is_ascii_digit).count();
     let text = line.get(digits..)?.strip_prefix(['.', ')'])?.strip_prefix(' ')?;
-    (1..=4).contains(&digits).then(|| format!("{}. {}", &line[..digits], inline(text.trim())))
+    (1..=4).contains(&digits).then(|| format!("{}. {}", &line[..digits], text.trim()))
 }
 
 fn table_row(line: &str, blocks: &mut Vec<Block>) {
-    let cells: Vec<String> = line.trim_matches('|').split('|').map(|cell| inline(cell.trim())).collect();
+    let cells: Vec<String> = line.trim_matches('|').split('|').map(|cell| inline::plain(cell.trim())).collect();
     let delimiter = cells.iter().all(|cell| !cell.is_empty() && cell.chars().all(|c| matches!(c, '-' | ':')));
     let row = format!("| {} |", cells.join(" | "));
     match blocks.last_mut() {
@@ -132,45 +145,14 @@ fn table_row(line: &str, blocks: &mut Vec<Block>) {
     }
 }
 
-/// Inline marks taken away: emphasis, code, links (their text stays), images (their description stays).
-fn inline(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let (mut plain, mut at) = (String::new(), 0);
-    while at < chars.len() {
-        match chars[at] {
-            '\\' if chars.get(at + 1).is_some_and(char::is_ascii_punctuation) => {
-                plain.push(chars[at + 1]);
-                at += 2;
-            }
-            '*' | '`' => at += 1,
-            '!' if chars.get(at + 1) == Some(&'[') => at += 1,
-            '[' => match link_text(&chars, at) {
-                Some((label, end)) => {
-                    plain.push_str(&label);
-                    at = end;
-                }
-                None => {
-                    plain.push('[');
-                    at += 1;
-                }
-            },
-            c => {
-                plain.push(c);
-                at += 1;
-            }
-        }
-    }
-    plain
-}
-
-/// `[label](target)` at a place: its label and where it ends.
-fn link_text(chars: &[char], at: usize) -> Option<(String, usize)> {
-    let close = at + chars[at..].iter().position(|c| *c == ']')?;
-    if chars.get(close + 1) != Some(&'(') {
-        return None;
-    }
-    let end = close + chars[close..].iter().position(|c| *c == ')')?;
-    Some((chars[at + 1..close].iter().filter(|c| !matches!(c, '*' | '`')).collect(), end + 1))
+/// A table that is being read: finished rows, the row and the cell under way.
+#[derive(Default)]
+struct OpenTable {
+    rows: Vec<Vec<String>>,
+    row: Vec<String>,
+    /// Texts of the cell.
+    cell: Vec<String>,
+    in_cell: bool,
 }
 
 /// What is open while HTML is read.
@@ -180,20 +162,22 @@ struct HtmlState {
     text: String,
     heading: Option<usize>,
     item: bool,
-    rows: Option<Vec<String>>,
-    cells: Vec<String>,
+    /// Outermost first.
+    tables: Vec<OpenTable>,
+    /// Tables too deep to be read as such.
+    too_deep: usize,
 }
 
 impl HtmlState {
-    /// Ends the open block.
+    /// Ends the open block; in a cell it becomes text of the cell.
     fn close(&mut self) {
         let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
         self.text.clear();
         if text.is_empty() {
             return;
         }
-        if self.rows.is_some() {
-            self.cells.push(text);
+        if let Some(table) = self.tables.last_mut() {
+            table.cell.push(text);
         } else if let Some(level) = self.heading {
             self.blocks.push(Block::Heading { level, text });
         } else if self.item {
@@ -203,18 +187,61 @@ impl HtmlState {
         }
     }
 
-    fn end_row(&mut self) {
+    fn begin_table(&mut self) {
         self.close();
-        let cells = std::mem::take(&mut self.cells);
-        if let Some(rows) = self.rows.as_mut().filter(|_| !cells.is_empty()) {
-            rows.push(format!("| {} |", cells.join(" | ")));
+        if self.tables.len() < MAX_TABLES {
+            self.tables.push(OpenTable::default());
+        } else {
+            self.too_deep += 1;
+        }
+    }
+
+    /// Ends the open cell, or what stands in a row outside of cells; an empty cell keeps its place. Cells of tables that are
+    /// too deep are text of the cell around them.
+    fn end_cell(&mut self) {
+        self.close();
+        if self.too_deep > 0 {
+            return;
+        }
+        if let Some(table) = self.tables.last_mut()
+            && (table.in_cell || !table.cell.is_empty())
+        {
+            table.row.push(std::mem::take(&mut table.cell).join(" "));
+            table.in_cell = false;
+        }
+    }
+
+    fn begin_cell(&mut self) {
+        self.end_cell();
+        if let Some(table) = self.tables.last_mut() {
+            table.in_cell = true;
+        }
+    }
+
+    fn end_row(&mut self) {
+        self.end_cell();
+        let ends = self.too_deep == 0;
+        if let Some(table) = self.tables.last_mut().filter(|table| ends && !table.row.is_empty()) {
+            table.rows.push(std::mem::take(&mut table.row));
         }
     }
 
     fn end_table(&mut self) {
+        if self.too_deep > 0 {
+            self.close();
+            self.too_deep -= 1;
+            return;
+        }
         self.end_row();
-        if let Some(rows) = self.rows.take().filter(|rows| !rows.is_empty()) {
-            self.blocks.push(Block::Table(rows));
+        let Some(table) = self.tables.pop() else { return };
+        match self.tables.last_mut() {
+            // a table inside a cell becomes text of the cell
+            Some(outer) => {
+                let rows = table.rows.iter().map(|row| row.join(" "));
+                outer.cell.extend(rows.filter(|row| !row.trim().is_empty()));
+            }
+            None if table.rows.is_empty() => {}
+            None => self.blocks.push(Block::Table(table.rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect())),
         }
     }
 }
@@ -233,13 +260,10 @@ fn html_blocks(source: &str) -> Vec<Block> {
                     state.close();
                     state.item = true;
                 }
-                "table" => {
-                    state.close();
-                    state.rows = Some(Vec::new());
-                }
+                "table" => state.begin_table(),
                 "tr" => state.end_row(),
-                "br" if state.rows.is_some() => state.text.push(' '),
-                "p" | "div" | "br" | "td" | "th" | "ul" | "ol" | "blockquote" | "pre" | "section" => state.close(),
+                "td" | "th" => state.begin_cell(),
+                "p" | "div" | "br" | "ul" | "ol" | "blockquote" | "pre" | "section" => state.close(),
                 _ => {}
             },
             Piece::Close(name) => match name.as_str() {
@@ -253,20 +277,16 @@ fn html_blocks(source: &str) -> Vec<Block> {
                 }
                 "table" => state.end_table(),
                 "tr" => state.end_row(),
-                "td" | "th" if state.rows.is_some() => {
-                    // an empty cell keeps its place
-                    let before = state.cells.len();
-                    state.close();
-                    if state.cells.len() == before {
-                        state.cells.push(String::new());
-                    }
-                }
-                "p" | "div" | "ul" | "ol" | "blockquote" | "pre" | "section" if state.rows.is_none() => state.close(),
+                "td" | "th" => state.end_cell(),
+                "p" | "div" | "ul" | "ol" | "blockquote" | "pre" | "section" => state.close(),
                 _ => {}
             },
         }
     }
-    state.end_table();
+    while !state.tables.is_empty() {
+        state.too_deep = 0;
+        state.end_table();
+    }
     state.close();
     state.blocks
 }

@@ -44,6 +44,7 @@ mod gaps;
 mod html;
 mod import;
 mod index;
+mod inline;
 mod learning;
 mod lexical;
 mod lifecycle;

@@ -148,6 +148,49 @@ fn html_becomes_blocks() {
 }
 
 #[test]
+fn cells_keep_what_is_in_them() {
+    let nested = "<table><tr><td>套餐</td><td>价格</td></tr><tr><td>甲<table><tr><td>含</td><td>流量</td></tr></table></td>\
+                  <td><p>5元</p><p>每月</p></td></tr><tr><td>乙<td>6元</table>";
+    let rows = ["| 套餐 | 价格 |", "| 甲 含 流量 | 5元 每月 |", "| 乙 | 6元 |"];
+    assert_eq!(blocks(nested, BodyFormat::Html), [Block::Table(rows.map(str::to_owned).to_vec())]);
+    let deep = format!("{}x{}", "<table><tr><td>".repeat(100_000), "</td></tr></table>".repeat(100_000));
+    assert_eq!(blocks(&deep, BodyFormat::Html), [Block::Table(vec!["| x |".into()])]);
+}
+
+#[test]
+fn emphasis_goes_over_the_end_of_a_line_and_other_stars_stay() {
+    let body = "客服7*24小时，**退款\n三天**到账\n\n- 拨打 *100# **查\n  询**余额\n\n```\n2*3\n```";
+    let expected = [
+        Block::Paragraph("客服7*24小时，退款三天到账".into()),
+        Block::Item("- 拨打 *100# 查询余额".into()),
+        Block::Paragraph("2*3".into()),
+    ];
+    assert_eq!(blocks(body, BodyFormat::Markdown), expected);
+}
+
+#[test]
+fn a_row_wider_than_a_passage_is_cut_and_its_head_never_stands_alone() {
+    let body = format!("| 名称 | 说明 |\n| --- | --- |\n| 甲 | {} |\n| 乙 | 短 |\n", "很长的说明。".repeat(60));
+    let passages = passages(&document("表", &body), 100);
+    assert!(passages.len() > 3);
+    for passage in &passages {
+        assert!(passage.text.starts_with("| 名称 | 说明 |\n") && width(&passage.text) <= 100, "{}", passage.text);
+    }
+    let length: usize = passages.iter().map(|passage| passage.text.matches("很长的说明。").count()).sum();
+    assert_eq!(length, 60, "nothing is lost");
+}
+
+#[test]
+fn hostile_html_is_read_in_linear_time() {
+    for piece in ["<a ", "<a <a b='", "<a b=\"<a b='", "<b>", "<b></i>", "<!--", "<script>", "&"] {
+        let source = piece.repeat(100_000);
+        let started = std::time::Instant::now();
+        drop(blocks(&sanitise_html(&source), BodyFormat::Html));
+        assert!(started.elapsed().as_secs() < 60, "{piece}");
+    }
+}
+
+#[test]
 fn files_are_imported() {
     let markdown =
         "+++\nid = \"x\"\ntitle = \"T\"\nlanguage = \"en-GB\"\nquestions = [\"q\"]\nexpires_at = 2030-01-31\n+++\n# H\n\nbody\n";
@@ -227,7 +270,7 @@ fn docx_keeps_headings_lists_tables_and_leaves_deletions_out() {
     let body = [
         paragraph("<w:pStyle w:val=\"a1\"/>", "运费说明"),
         paragraph("", "满99元免运费 &amp; 次日达&#12290;"),
-        paragraph("<w:numPr/>", "偏远地区除外"),
+        paragraph("<w:numPr/>", "偏远地区除外，*号*有效 7*24 小时"),
         "<w:p><w:del><w:r><w:delText>旧的说法</w:delText></w:r></w:del><w:r><w:t># 不是标题</w:t></w:r></w:p>".to_owned(),
         format!("<w:tbl><w:tr>{}{}</w:tr><w:tr>{}{}</w:tr></w:tbl>", cell("地区"), cell("天数"), cell("省内"), cell("1")),
     ];
@@ -239,7 +282,7 @@ fn docx_keeps_headings_lists_tables_and_leaves_deletions_out() {
     let read = blocks(&content.body, content.format);
     assert_eq!(read[0], Block::Heading { level: 2, text: "运费说明".into() });
     assert_eq!(read[1], Block::Paragraph("满99元免运费 & 次日达。".into()));
-    assert!(matches!(&read[2], Block::Item(text) if text.contains("偏远地区除外")));
+    assert!(matches!(&read[2], Block::Item(text) if text.contains("偏远地区除外，*号*有效 7*24 小时")));
     assert!(matches!(&read[3], Block::Paragraph(text) if text.contains("不是标题")), "{:?}", read[3]);
     assert!(matches!(&read[4], Block::Table(rows) if rows.len() == 2 && rows[1].contains("省内")), "{:?}", read[4]);
     assert!(!content.body.contains("旧的说法"));
