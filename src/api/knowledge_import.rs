@@ -36,7 +36,7 @@ struct Waiting {
 struct ImportSpec {
     folder: PathBuf,
     files: Vec<Waiting>,
-    /// Published documents that the import does not name are archived.
+    /// Published documents that the import does not name are archived, if all that it brings could be read.
     replace: bool,
     dry_run: bool,
 }
@@ -132,7 +132,8 @@ async fn receive_file(mut part: axum::extract::multipart::Field<'_>, folder: &Fi
     Ok(Waiting { name, path, format: ImportFormat::Markdown })
 }
 
-/// Imports knowledge files. Its result: `{added, changed, unchanged, removed, rejected[], findings[]}`.
+/// Imports knowledge files. Its result: `{added, changed, unchanged, removed, not_removed?, rejected[], findings[]}`;
+/// `not_removed` says why a replacing import archived nothing.
 pub struct KnowledgeImport {
     shelf: KnowledgeShelf,
 }
@@ -172,7 +173,8 @@ impl KnowledgeImport {
         let named: BTreeSet<&String> = outcomes.iter().flat_map(|outcome| &outcome.document_ids).collect();
         let mut all = self.shelf.all().await.map_err(|e| text(&e))?;
         let mut removed = Vec::new();
-        if spec.replace {
+        let kept = spec.replace.then(|| unread(job.failed, &outcomes)).flatten();
+        if spec.replace && kept.is_none() {
             for history in all.iter_mut().filter(|h| h.published().is_some() && !named.contains(&h.document_id)) {
                 history.archive_all(Utc::now());
                 removed.push(history.clone());
@@ -191,11 +193,22 @@ impl KnowledgeImport {
         let sum = |count: fn(&FileOutcome) -> usize| outcomes.iter().map(count).sum::<usize>();
         let body = serde_json::json!({
             "added": sum(|o| o.added), "changed": sum(|o| o.changed), "unchanged": sum(|o| o.unchanged),
-            "removed": removed.len(), "dry_run": spec.dry_run,
+            "removed": removed.len(), "not_removed": kept, "dry_run": spec.dry_run,
             "rejected": outcomes.iter().flat_map(|o| &o.rejected).collect::<Vec<_>>(), "findings": found,
         });
         Ok(ItemEffect { writes: Vec::new(), body: Some(body) })
     }
+}
+
+/// Why an import cannot say which documents are no longer wanted: what could not be read may have named any of them.
+fn unread(failed: u64, outcomes: &[FileOutcome]) -> Option<String> {
+    let rejected: usize = outcomes.iter().map(|outcome| outcome.rejected.len()).sum();
+    (failed > 0 || rejected > 0).then(|| {
+        format!(
+            "no document was archived, for files that could not be read: {failed}, entries rejected: {rejected}; \
+             mend them and import again"
+        )
+    })
 }
 
 impl JobKind for KnowledgeImport {
@@ -238,7 +251,9 @@ async fn merge(shelf: &KnowledgeShelf, imported: Imported) -> Result<(Vec<Histor
         }
         outcome.document_ids.push(id.clone());
         let known = shelf.get(&id).await.map_err(|e| text(&e))?;
-        match published_as(known, &id, document.content, "import", now).map_err(|e| text(&e))? {
+        // a body may be large: it is read beside the threads that answer requests
+        let made = tokio::task::spawn_blocking(move || published_as(known, &id, document.content, "import", now));
+        match made.await.map_err(|e| text(&e))?.map_err(|e| text(&e))? {
             (_, Change::None) => outcome.unchanged += 1,
             (history, change) => {
                 outcome.added += usize::from(change == Change::Added);

@@ -79,6 +79,10 @@ async fn files_are_imported_searched_judged_and_exported() {
     let gap = gaps["items"].as_array().unwrap().iter().find(|g| g["title"].as_str().unwrap().contains("无人机可以寄吗")).unwrap();
     assert!(!gap.to_string().contains("13912345678"), "numbers are masked");
 
+    let broken = import(&service, &[("rules.csv", csv.as_bytes()), ("scan.pdf", scan)], &[("mode", "replace")]).await;
+    assert_eq!(broken["result"]["removed"], json!(0), "{broken}");
+    assert!(broken["result"]["not_removed"].as_str().unwrap().contains("could not be read: 1, entries rejected: 1;"), "{broken}");
+
     let (status, export) = service.get("/api/v1/knowledge/export").await;
     assert_eq!(status, 200);
     let text = export.to_string();
