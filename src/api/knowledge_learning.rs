@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::knowledge::{find, only_visible};
 use super::shelf_learning::new_gap_id;
 use super::strict::{Query, Strict};
 use super::{ApiContext, Problem};
@@ -186,18 +187,16 @@ pub(super) async fn stats(State(context): State<ApiContext>) -> Result<Json<Revi
     Ok(Json(context.shelf.review().await?))
 }
 
-async fn find(context: &ApiContext, document_id: &str) -> Result<History, Problem> {
-    context.shelf.get(document_id).await?.ok_or_else(|| Problem::not_found("document"))
-}
-
 /// One version of a document.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{document_id}/versions/{version}", tag = "knowledge",
     params(("document_id" = String, Path), ("version" = u32, Path)), responses((status = 200, body = Version), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
     Path((document_id, version)): Path<(String, u32)>,
 ) -> Result<Json<Version>, Problem> {
-    Ok(Json(find(&context, &document_id).await?.version(version)?.clone()))
+    let history = only_visible(&principal, find(&context, &principal, &document_id).await?);
+    Ok(Json(history.version(version)?.clone()))
 }
 
 /// What a comparison is with.
@@ -223,10 +222,11 @@ pub(super) struct Diff {
     params(("document_id" = String, Path), ("version" = u32, Path), DiffQuery), responses((status = 200, body = Diff), (status = 404, body = Problem)))]
 pub(super) async fn diff(
     State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
     Path((document_id, version)): Path<(String, u32)>,
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Problem> {
-    let history = find(&context, &document_id).await?;
+    let history = only_visible(&principal, find(&context, &principal, &document_id).await?);
     let other = query.with.unwrap_or_else(|| version.saturating_sub(1).max(1));
     let (from, to) = (other.min(version), other.max(version));
     Ok(Json(Diff { from, to, lines: history.diff(from, to)? }))
@@ -234,8 +234,14 @@ pub(super) async fn diff(
 
 /// Every published document in the form that `POST /knowledge/imports` reads.
 #[utoipa::path(get, path = "/api/v1/knowledge/export", tag = "knowledge", responses((status = 200, body = Object)))]
-pub(super) async fn export(State(context): State<ApiContext>) -> Result<Response, Problem> {
-    let body = export_of(&context.shelf.all().await?);
+pub(super) async fn export(
+    State(context): State<ApiContext>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Response, Problem> {
+    let queues = &principal.row_filter.queues;
+    let mut all = context.shelf.all().await?;
+    all.retain(|history| history.published().is_none_or(|document| document.content.open_to(queues)));
+    let body = export_of(&all);
     Ok(([(header::CONTENT_DISPOSITION, "attachment; filename=\"knowledge.json\"")], Json(body)).into_response())
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Mutex;
+
 use super::Problem;
 use crate::event::now_rfc3339;
 use crate::inference::Encoder;
@@ -17,6 +19,8 @@ pub struct KnowledgeShelf {
     index: Arc<KnowledgeIndex>,
     encoder: Encoder,
     learning_wanted: Arc<AtomicBool>,
+    /// Held over a write to the store and to the index, so that both see writes in the same order.
+    writing: Arc<Mutex<()>>,
 }
 
 /// Why a document could not be kept or found.
@@ -62,7 +66,7 @@ impl From<KnowledgeError> for Problem {
 impl KnowledgeShelf {
     /// A shelf over a store and an index.
     pub fn new(store: Store, index: Arc<KnowledgeIndex>, encoder: Encoder) -> Self {
-        Self { store, index, encoder, learning_wanted: Arc::default() }
+        Self { store, index, encoder, learning_wanted: Arc::default(), writing: Arc::default() }
     }
 
     /// The store.
@@ -101,23 +105,35 @@ impl KnowledgeShelf {
         self.store.documents(Some(document_id)).await?.first().map(history).transpose()
     }
 
-    /// Keeps documents and brings the index up to date with their published versions.
+    /// Keeps documents and brings the index up to date with their published versions. Once begun it comes to its end, also
+    /// if the caller goes away.
     ///
     /// # Errors
     /// The store or the index failed.
     pub async fn keep(&self, histories: Vec<History>) -> Result<u64, ShelfError> {
-        self.keep_without_index(&histories).await?;
         let shelf = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            for history in &histories {
-                match history.published() {
-                    Some(document) => drop(shelf.index.upsert(&document, Some(&|texts: &[&str]| shelf.embed(texts)))?),
-                    None => drop(shelf.index.remove(&history.document_id)?),
-                }
-            }
-            Ok(shelf.index.index_version())
+        let done = tokio::spawn(async move {
+            let _writing = shelf.writing.lock().await;
+            shelf.keep_without_index(&histories).await?;
+            let indexing = shelf.clone();
+            tokio::task::spawn_blocking(move || indexing.index_all(&histories)).await.map_err(|_| ShelfError::Interrupted)?
         });
         done.await.map_err(|_| ShelfError::Interrupted)?
+    }
+
+    fn index_all(&self, histories: &[History]) -> Result<u64, ShelfError> {
+        for history in histories {
+            let Some(document) = history.published() else {
+                self.index.remove(&history.document_id)?;
+                continue;
+            };
+            let report = self.index.upsert(&document, Some(&|texts: &[&str]| self.embed(texts)))?;
+            if !report.degraded.is_empty() {
+                let (document_id, left_out) = (&history.document_id, &report.degraded);
+                tracing::warn!(%document_id, ?left_out, "a document is in the index, but not whole");
+            }
+        }
+        Ok(self.index.index_version())
     }
 
     /// Keeps documents without touching the index: a rebuild has to follow.
@@ -133,10 +149,27 @@ impl KnowledgeShelf {
     /// # Errors
     /// The store or the index failed.
     pub async fn purge(&self, document_id: &str) -> Result<(), ShelfError> {
-        self.store.write(vec![Write::PurgeDocument(document_id.to_owned())]).await?;
-        let (index, id) = (Arc::clone(&self.index), document_id.to_owned());
-        tokio::task::spawn_blocking(move || index.remove(&id)).await.map_err(|_| ShelfError::Interrupted)??;
-        Ok(())
+        let (shelf, id) = (self.clone(), document_id.to_owned());
+        let done = tokio::spawn(async move {
+            let _writing = shelf.writing.lock().await;
+            shelf.store.write(vec![Write::PurgeDocument(id.clone())]).await?;
+            let index = Arc::clone(&shelf.index);
+            tokio::task::spawn_blocking(move || index.remove(&id)).await.map_err(|_| ShelfError::Interrupted)??;
+            Ok::<_, ShelfError>(())
+        });
+        done.await.map_err(|_| ShelfError::Interrupted)?
+    }
+
+    /// Whether the index holds the published documents of the store and no other. It does not where the process was killed
+    /// between the two writes.
+    ///
+    /// # Errors
+    /// The store or the index cannot be read.
+    pub async fn in_step(&self) -> Result<bool, ShelfError> {
+        let published: Vec<Document> = self.all().await?.iter().filter_map(History::published).collect();
+        let index = Arc::clone(&self.index);
+        let holds = tokio::task::spawn_blocking(move || index.holds_exactly(&published));
+        Ok(holds.await.map_err(|_| ShelfError::Interrupted)??)
     }
 
     /// Makes the index anew from every published document.
@@ -144,6 +177,7 @@ impl KnowledgeShelf {
     /// # Errors
     /// The store or the index failed.
     pub async fn rebuild(&self) -> Result<IndexReport, ShelfError> {
+        let _writing = self.writing.lock().await;
         let documents: Vec<Document> = self.all().await?.iter().filter_map(History::published).collect();
         let shelf = self.clone();
         let done =

@@ -201,7 +201,7 @@ async fn prepare_knowledge(home: &Path, settings: &Settings, shelf: &KnowledgeSh
         }
         shelf.keep_without_index(&histories).await?;
     }
-    if empty || shelf.index().needs_rebuild().is_some() {
+    if empty || shelf.index().needs_rebuild().is_some() || !shelf.in_step().await? {
         let report = shelf.rebuild().await?;
         tracing::info!(documents = report.documents, passages = report.passages, "knowledge index built");
     }

@@ -9,7 +9,8 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocAddress, DocSet, SegmentOrdinal, Term};
 
 use super::Result;
-use super::lexical::{LexicalIndex, OPEN_TO_ALL, Snapshot, as_of_s};
+use super::document::OPEN_TO_ALL;
+use super::lexical::{LexicalIndex, Snapshot, as_of_s};
 use super::query::{ParsedQuery, SearchRequest};
 
 /// Clauses with what they mean for a match.

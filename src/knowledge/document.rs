@@ -13,6 +13,8 @@ use super::{KnowledgeError, Result};
 pub const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
 /// Greatest length of a title or a question in code points.
 pub const MAX_TITLE_CHARS: usize = 300;
+/// In `queues` and `audience`: open to all.
+pub const OPEN_TO_ALL: &str = "*";
 
 /// What a document is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -135,6 +137,12 @@ fn language<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<L
 }
 
 impl DocumentContent {
+    /// Whether readers of these queues see it; without any they see every queue.
+    pub fn open_to(&self, queues: &[String]) -> bool {
+        let open = |queue: &String| queue == OPEN_TO_ALL || queues.contains(queue);
+        queues.is_empty() || self.queues.is_empty() || self.queues.iter().any(open)
+    }
+
     /// Checks lengths, emptiness and the order of dates.
     ///
     /// # Errors

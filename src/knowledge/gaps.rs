@@ -128,7 +128,7 @@ pub fn cluster(gaps: &[Gap], vectors: &[Vec<f32>], least: usize) -> Vec<GapClust
 
 fn words_of(gaps: &[Gap]) -> Vec<Words> {
     let words = |gap: &Gap| {
-        let parsed = ParsedQuery::parse(&gap.question);
+        let parsed = ParsedQuery::spoken(&gap.question);
         let terms = parsed.words.into_iter().map(|word| word.term).chain(analysis::content_characters(&gap.question));
         let weights: HashMap<String, f32> = terms.map(|term| (term, 1.0)).collect();
         let length = (weights.len() as f32).sqrt();

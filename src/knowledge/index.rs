@@ -1,6 +1,6 @@
 //! The index: opens and rebuilds itself, writes documents, answers searches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::inference::CrossEncoder;
 
 use super::bilingual::Bilingual;
-use super::chunk::{Passage, passages};
+use super::chunk::{Passage, passage_id, passages};
 use super::config::{KnowledgeConfig, VectorBackend};
 use super::document::Document;
 use super::gaps::Miss;
@@ -180,6 +180,23 @@ impl KnowledgeIndex {
     pub fn remove(&self, document_id: &str) -> Result<u64> {
         let _writing = self.writing.lock();
         Ok(self.write(Delete::Document(document_id), &[], None)?.index_version)
+    }
+
+    /// Whether it holds these versions of these documents and no other document.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::Lexical`].
+    pub fn holds_exactly(&self, documents: &[Document]) -> Result<bool> {
+        let snapshot = self.snapshot();
+        for document in documents {
+            let first = passage_id(&document.document_id, document.version, 0);
+            if self.lexical.find(&snapshot.searcher, &first)?.is_none() {
+                return Ok(false);
+            }
+        }
+        let wanted: BTreeSet<&str> = documents.iter().map(|document| document.document_id.as_str()).collect();
+        let held = self.lexical.document_ids(&snapshot.searcher)?;
+        Ok(held.iter().all(|id| wanted.contains(id.as_str())))
     }
 
     /// A passage by its id.

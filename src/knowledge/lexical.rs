@@ -17,7 +17,7 @@ use crate::conversation::Language;
 
 use super::analysis;
 use super::chunk::Passage;
-use super::document::{Document, DocumentKind};
+use super::document::{Document, DocumentKind, OPEN_TO_ALL};
 use super::query::SearchRequest;
 use super::vocabulary::Vocabulary;
 use super::{KnowledgeError, Result};
@@ -30,8 +30,6 @@ const WHOLE_WRITER_BYTES: usize = 80_000_000;
 const ANALYSED_AT_ONCE: usize = 512;
 /// Distance of positions between parts of a document, so that no phrase reaches over.
 const PART_GAP: usize = 10;
-/// In `queues` and `audience`: open to all.
-pub(super) const OPEN_TO_ALL: &str = "*";
 
 /// A passage as stored in the index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -265,6 +263,29 @@ impl LexicalIndex {
         let document: TantivyDocument = searcher.doc(address)?;
         let text = document.get_first(self.fields.stored).and_then(|value| value.as_str()).unwrap_or_default();
         Ok(serde_json::from_str(text)?)
+    }
+
+    /// The documents of which a snapshot holds passages.
+    pub(super) fn document_ids(&self, searcher: &Searcher) -> Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for segment in searcher.segment_readers() {
+            let inverted = segment.inverted_index(self.fields.document_id)?;
+            let mut terms = inverted.terms().stream().map_err(tantivy::TantivyError::from)?;
+            while terms.advance() {
+                let id = std::str::from_utf8(terms.key()).unwrap_or_default();
+                let term = Term::from_field_text(self.fields.document_id, id);
+                let found = inverted.read_postings(&term, IndexRecordOption::Basic).map_err(tantivy::TantivyError::from)?;
+                let Some(mut postings) = found else { continue };
+                // passages that were taken out stay in the postings until segments are merged
+                while postings.doc() != TERMINATED && segment.is_deleted(postings.doc()) {
+                    postings.advance();
+                }
+                if postings.doc() != TERMINATED {
+                    ids.insert(id.to_owned());
+                }
+            }
+        }
+        Ok(ids)
     }
 
     /// The place of a passage in a snapshot; `None` if it is not there (any more).

@@ -162,6 +162,13 @@ impl History {
         })
     }
 
+    /// Whether readers of these queues see both the newest version and the published one; without any queue they see all.
+    pub fn open_to(&self, queues: &[String]) -> bool {
+        let newest = self.versions.last().map(|version| version.n);
+        let shown = |version: &&Version| Some(version.n) == newest || version.state == VersionState::Published;
+        self.versions.iter().filter(shown).all(|version| version.content.open_to(queues))
+    }
+
     /// The lines in which two versions differ, title first.
     ///
     /// # Errors

@@ -64,7 +64,8 @@ pub use bilingual::Bilingual;
 pub use chunk::{Passage, passages};
 pub use config::{FieldWeights, Fusion, KnowledgeConfig, QdrantConfig, VectorBackend};
 pub use document::{
-    BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, VersionState, document_id_of,
+    BodyFormat, Document, DocumentContent, DocumentKind, MAX_BODY_BYTES, MAX_TITLE_CHARS, OPEN_TO_ALL, VersionState,
+    document_id_of,
 };
 pub use duplicates::{Finding, FindingKind, findings};
 pub use error::{KnowledgeError, Result};
@@ -78,8 +79,8 @@ pub use lexical::StoredPassage;
 pub use lifecycle::{DiffLine, History, Version};
 pub use markup::{Block, blocks, sanitise_html};
 pub use query::{
-    ExplainedTerm, Explanation, Filters, Highlight, MAX_QUERY_CHARS, MAX_TOP_K, Parts, PassageHit, SearchMode, SearchRequest,
-    SearchResponse, TermSource,
+    AGENTS, CUSTOMERS, ExplainedTerm, Explanation, Filters, Highlight, MAX_QUERY_CHARS, MAX_TOP_K, Parts, PassageHit, SearchMode,
+    SearchRequest, SearchResponse, TermSource,
 };
 pub use review::{ArticleStats, Review, review};
 pub use season::{SEASON_HISTORY_DAYS, Season, Surge};

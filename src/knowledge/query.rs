@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::conversation::Language;
 use crate::text::{fold, segment};
 
-use super::document::DocumentKind;
+use super::document::{DocumentKind, OPEN_TO_ALL};
 use super::{KnowledgeError, Result, analysis};
 
 /// Greatest length of a query in code points.
@@ -46,12 +46,37 @@ pub struct Filters {
     pub kinds: Vec<DocumentKind>,
 }
 
+/// The audience that customers are.
+pub const CUSTOMERS: &str = "customer";
+/// The audience that agents are.
+pub const AGENTS: &str = "agent";
+
+impl Filters {
+    /// For readers of an audience. Without a queue `queues` stays empty: such readers see the articles of every queue, unless
+    /// [`Self::of_open_queues`] follows.
+    pub fn for_audience(audience: &str, queue: Option<String>) -> Self {
+        Self { queues: queue.into_iter().collect(), audience: vec![audience.to_owned()], ..Self::default() }
+    }
+
+    /// Without a queue only what is open to all queues.
+    #[must_use]
+    pub fn of_open_queues(mut self) -> Self {
+        if self.queues.is_empty() {
+            self.queues.push(OPEN_TO_ALL.to_owned());
+        }
+        self
+    }
+}
+
 /// A search: the body of `POST /knowledge/search`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
     /// What is asked; `"…"` must occur exactly, `-word` must not occur.
     pub query: String,
+    /// The query is what a person said or wrote to another: quotes and minus signs in it are no operators. Not on the wire.
+    #[serde(skip)]
+    pub spoken: bool,
     /// Greatest number of passages, 1 to 200.
     #[serde(default = "default_top_k")]
     pub top_k: usize,
@@ -93,6 +118,7 @@ impl SearchRequest {
     pub fn new(query: impl Into<String>) -> Self {
         Self {
             query: query.into(),
+            spoken: false,
             top_k: default_top_k(),
             mode: SearchMode::default(),
             filters: Filters::default(),
@@ -269,6 +295,16 @@ pub(super) struct Word {
 }
 
 impl ParsedQuery {
+    /// What a request asks for.
+    pub(super) fn of(request: &SearchRequest) -> Self {
+        if request.spoken { Self::spoken(&request.query) } else { Self::parse(&request.query) }
+    }
+
+    /// A text without operators.
+    pub(super) fn spoken(query: &str) -> Self {
+        Self::default().with_words(query)
+    }
+
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
         let mut plain = String::new();
@@ -288,10 +324,14 @@ impl ParsedQuery {
         }
         parsed.phrases.retain(|phrase| !phrase.is_empty());
         parsed.excluded.retain(|phrase| !phrase.is_empty());
-        parsed.folded = fold(&plain);
-        parsed.words = query_words(&parsed.folded);
-        parsed.only_stop_words = parsed.words.iter().all(|word| segment::is_stop_word(&word.folded));
-        parsed
+        parsed.with_words(&plain)
+    }
+
+    fn with_words(mut self, plain: &str) -> Self {
+        self.folded = fold(plain);
+        self.words = query_words(&self.folded);
+        self.only_stop_words = self.words.iter().all(|word| segment::is_stop_word(&word.folded));
+        self
     }
 }
 

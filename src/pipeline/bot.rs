@@ -14,7 +14,7 @@ use super::{PipelineError, Stages};
 use crate::chat::{CallRequest, CallResult, CallResults, Dialogue, FlowBook, Heard, Outcome, State, Turn, grounded};
 use crate::conversation::{Language, Role, UtteranceId};
 use crate::inference::Encoding;
-use crate::knowledge::{Filters, PassageHit, SearchRequest};
+use crate::knowledge::{CUSTOMERS, Filters, PassageHit, SearchRequest};
 use crate::privacy::{find, mask, of_kinds};
 
 /// Business calls of one turn at most.
@@ -46,7 +46,7 @@ pub struct Bot {
 pub struct Talker<'a> {
     /// Makes repeated business calls of one message known as such: the same for the same message.
     pub key: &'a str,
-    /// Queue whose articles may answer besides those for all.
+    /// Queue whose articles may answer besides those for all queues; without one only those.
     pub queue: Option<String>,
     /// The customer agreed that his words are processed by others (the rewriting server).
     pub consent: bool,
@@ -218,7 +218,7 @@ impl Bot {
         let request = SearchRequest {
             top_k: 4,
             languages: vec![Language::of_text(&heard.query)],
-            filters: Filters { queues: queue.into_iter().collect(), ..Filters::default() },
+            filters: Filters::for_audience(CUSTOMERS, queue).of_open_queues(),
             intents: self.intents_in_flow(state, heard),
             intent_share: Some(self.dialogue.book().config.thresholds.intent_share),
             ..SearchRequest::new(heard.query.clone())

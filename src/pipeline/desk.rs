@@ -10,7 +10,7 @@ use crate::assist::{Advisor, Found, Moment, SearchWish, wants_search};
 use crate::conversation::{Conversation, IdKind, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading, new_id};
 use crate::emotion::{ArousalMeter, Course, VoiceSample};
 use crate::event::{AlertEvidence, AlertLevel, AlertRaised, Call, Draft, EventBody, ResolveReason, RiskUpdated, WithdrawReason};
-use crate::knowledge::{Filters, Gap, Miss, SearchRequest, SearchResponse};
+use crate::knowledge::{AGENTS, Filters, Gap, Miss, SearchRequest, SearchResponse};
 use crate::nlu::Thread;
 use crate::privacy::Watcher;
 use crate::quality::{Kind, LiveChange, LiveEvaluator, Span, Verdict};
@@ -157,7 +157,7 @@ impl Desk {
                 let request = SearchRequest {
                     top_k: 4,
                     languages: vec![language],
-                    filters: Filters { queues: self.call.queue.clone().into_iter().collect(), ..Filters::default() },
+                    filters: Filters::for_audience(AGENTS, self.call.queue.clone()),
                     intents: understanding
                         .intents
                         .iter()

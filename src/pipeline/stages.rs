@@ -9,7 +9,7 @@ use crate::assist::{AdvisorConfig, TemplateBook};
 use crate::conversation::{EmotionReading, Language, Role, Understanding, Utterance, UtteranceId, VoiceReading};
 use crate::emotion;
 use crate::inference::{CrossEncoder, Encoder, Encoding};
-use crate::knowledge::{KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
+use crate::knowledge::{AGENTS, Filters, KnowledgeIndex, SearchMode, SearchRequest, SearchResponse};
 use crate::nlu::{Reader, Thread};
 use crate::quality::{Models, RuleSet, Scheme};
 use crate::text::itn::Itn;
@@ -131,8 +131,8 @@ impl Stages {
         }
     }
 
-    /// Searches the knowledge base with the sentence vector of an utterance. A failed search is an empty one that names
-    /// what was left out.
+    /// Searches the knowledge base for an agent with the sentence vector of an utterance. A failed search is an empty one that
+    /// names what was left out.
     pub async fn search(
         &self,
         query: String,
@@ -144,17 +144,18 @@ impl Stages {
             top_k: 4,
             mode: SearchMode::Hybrid,
             languages: vec![language],
-            filters: crate::knowledge::Filters { queues: queue.into_iter().collect(), ..Default::default() },
+            filters: Filters::for_audience(AGENTS, queue),
             ..SearchRequest::new(query)
         };
         self.find(request, vector).await
     }
 
-    /// Searches the knowledge base. If the language asked for has no good answer, the other one is searched too, and taken if
-    /// its answer is good: an article may exist in one language only. A failed search is an empty one that names what was left
-    /// out.
+    /// Searches the knowledge base with the words of a conversation, which hold no operators. If the language asked for has no
+    /// good answer, the other one is searched too, and taken if its answer is good: an article may exist in one language only.
+    /// A failed search is an empty one that names what was left out.
     pub async fn find(&self, request: SearchRequest, vector: Option<Vec<f32>>) -> SearchResponse {
         let index = Arc::clone(&self.knowledge);
+        let request = SearchRequest { spoken: true, ..request };
         let search = move || {
             let mut own = index.search(&request, vector.as_deref())?;
             let best = |answer: &SearchResponse| answer.passages.first().map_or(0.0, |hit| hit.score);

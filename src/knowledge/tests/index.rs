@@ -88,6 +88,10 @@ fn filters_and_validity_hold_for_words_and_vectors() {
         filtered(Filters { audience: vec!["customer".into()], ..Filters::default() }),
         ["Internet outage", "退款到账时间"]
     );
+    let customer = |queue: Option<&str>| Filters::for_audience(CUSTOMERS, queue.map(str::to_owned)).of_open_queues();
+    assert_eq!(filtered(customer(None)), ["Internet outage"], "neither what is for agents nor what is for one queue");
+    assert_eq!(filtered(customer(Some("aftersales"))), ["Internet outage", "退款到账时间"]);
+    assert_eq!(filtered(Filters::for_audience(AGENTS, None)).len(), 3);
     assert_eq!(filtered(Filters { tags: vec!["退款".into()], ..Filters::default() }), ["退款到账时间"]);
     assert_eq!(found(&SearchRequest { languages: vec![Language::En], ..base.clone() }), ["Internet outage"]);
     for second in [999, 2000] {
@@ -118,6 +122,33 @@ fn phrases_and_negation_work_in_chinese() {
     assert_eq!(found("退款 -到账"), ["丙"]);
     assert_eq!(found("退款 -\"再退款\"").len(), 2);
     assert!(found("\"退款审核\"").is_empty());
+}
+
+#[test]
+fn the_index_knows_whether_it_holds_exactly_some_documents() {
+    let (_dir, index) = index(lexical_config());
+    let (a, b) = (document("甲", "退款到账要三天"), document("乙", "到账以后再退款"));
+    index.replace_all(&[a.clone(), b.clone()], None).unwrap();
+    let holds = |documents: &[Document]| index.holds_exactly(documents).unwrap();
+    assert!(holds(&[a.clone(), b.clone()]));
+    assert!(!holds(std::slice::from_ref(&a)), "one too many");
+    assert!(!holds(&[a.clone(), b.clone(), document("丙", "退款要审核")]), "one is missing");
+    assert!(!holds(&[a.clone(), Document { version: 2, ..b.clone() }]), "an older version");
+    index.remove(&b.document_id).unwrap();
+    assert!(holds(&[a]));
+}
+
+#[test]
+fn the_words_of_a_conversation_hold_no_operators() {
+    let (_dir, index) = index(hybrid_config());
+    index.replace_all(&[document("甲", "订单退款要三天")], Some(&embed)).unwrap();
+    for said in ["页面提示“该订单暂不支持退款”怎么办", "订单 -退款 怎么办"] {
+        let found = |spoken| {
+            let request = SearchRequest { spoken, ..SearchRequest::new(said) };
+            !index.search(&request, Some(&vector_of(said))).unwrap().passages.is_empty()
+        };
+        assert!(found(true) && !found(false), "{said}");
+    }
 }
 
 #[test]
