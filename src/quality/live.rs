@@ -3,6 +3,8 @@
 //! It receives final sentences, marks of sentences that have begun, annotations and the clock of the audio, and
 //! tells what each of these changed. A settled state that is not provisional equals the state after the end.
 
+mod head;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -364,7 +366,7 @@ impl LiveEvaluator {
     /// Looks at every open rule, and at rules that hit and may hit again.
     fn update(&mut self) -> Vec<LiveChange> {
         let judged: Vec<(usize, Judged)> = {
-            let (view, copies) = (self.view(false), OnceCell::new());
+            let (view, copies) = (self.view(false), Copies::new());
             let as_ended = OnceCell::new();
             let open = |p: &Progress| !p.settled || p.state == RuleState::Hit;
             let indices = (0..self.progress.len()).filter(|i| open(&self.progress[*i]));
@@ -386,18 +388,21 @@ impl LiveEvaluator {
         };
         let changed = progress.state != state || progress.provisional != provisional;
         if !changed && hits.is_empty() {
+            self.progress[index].settled = settled;
             return None;
         }
         let cooled = progress.last_alert_ms.is_none_or(|at| clock >= at + cooldown);
         let alert = state == RuleState::Hit && !hits.is_empty() && cooled;
-        let verdict = if progress.fired && settled && progress.provisional {
-            Some(match state {
-                RuleState::Hit if hits.is_empty() => Verdict::Confirmed,
-                RuleState::Hit => Verdict::Amended,
-                _ => Verdict::Retracted,
-            })
-        } else {
-            None
+        // What a settled hit stood on was known wrongly: it is none, or is open again. (A gap that fired by timer is open for a
+        // moment too, but was not looked at anew.)
+        let anew = settled || !progress.settled;
+        let undone = progress.state == RuleState::Hit && !progress.provisional && state != RuleState::Hit && anew;
+        let verdict = match state {
+            _ if progress.fired && undone => Some(Verdict::Retracted),
+            _ if !(progress.fired && settled && progress.provisional) => None,
+            RuleState::Hit if hits.is_empty() => Some(Verdict::Confirmed),
+            RuleState::Hit => Some(Verdict::Amended),
+            _ => Some(Verdict::Retracted),
         };
         let change = self.change(index, state, provisional, settled, hits.clone(), alert, verdict);
         let progress = &mut self.progress[index];
@@ -406,6 +411,10 @@ impl LiveEvaluator {
         progress.settled = settled;
         progress.fired = (progress.fired || state == RuleState::Hit) && verdict != Some(Verdict::Retracted);
         progress.reported.extend(hits);
+        if verdict == Some(Verdict::Retracted) {
+            // Should it hit there after all, that is news.
+            progress.reported.clear();
+        }
         if alert {
             progress.last_alert_ms = Some(clock);
         }
@@ -414,13 +423,7 @@ impl LiveEvaluator {
 
     /// `copies` are the sentences as they would be if the call ended now, and `ended` the view of them, made for the first
     /// rule that asks.
-    fn judge<'c>(
-        &'c self,
-        index: usize,
-        view: &View,
-        copies: &'c OnceCell<Vec<Sentence<'static>>>,
-        ended: &OnceCell<View<'c>>,
-    ) -> Judged {
+    fn judge<'c>(&'c self, index: usize, view: &View, copies: &'c Copies, ended: &OnceCell<View<'c>>) -> Judged {
         let rule = &self.rules.rules()[index];
         let open = Judged { state: RuleState::Pending, provisional: false, result: None };
         match applies(&rule.applies, &self.head) {
@@ -453,13 +456,16 @@ impl LiveEvaluator {
     }
 
     /// The conversation as if the call ended now; nothing is remembered of it.
-    fn as_ended<'c>(&'c self, copies: &'c OnceCell<Vec<Sentence<'static>>>) -> View<'c> {
+    fn as_ended<'c>(&'c self, copies: &'c Copies) -> View<'c> {
         let copy =
             |t: &Sentence| self.rules.prepare(Cow::Owned(t.turn.clone().into_owned()), self.head.language.as_deref(), false);
-        let turns = copies.get_or_init(|| self.turns.iter().map(copy).collect());
-        View { turns, ..self.view(true) }
+        let (head, turns) = copies.get_or_init(|| (self.head_as_ended(), self.turns.iter().map(copy).collect()));
+        View { head, turns, ..self.view(true) }
     }
 }
+
+/// Head and sentences as they would be if the call ended now.
+type Copies = OnceCell<(Conversation, Vec<Sentence<'static>>)>;
 
 struct Judged {
     state: RuleState,
