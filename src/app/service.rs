@@ -214,7 +214,10 @@ async fn take_up_calls(store: &Store, hub: &Hub) -> anyhow::Result<()> {
         let events = store.events(call.call_id.as_str(), 1, u32::MAX).await?;
         tracing::info!(call_id = %call.call_id, events = events.len(), "taking up an open call");
         if call.state == CallState::Post {
-            hub.complete(&call, &events).await?;
+            // One call that cannot be finished now must not keep the service from all others; the next start tries again.
+            if let Err(error) = hub.complete(&call, &events).await {
+                tracing::error!(call_id = %call.call_id, %error, "a call that had ended could not be completed");
+            }
         } else {
             // The bot on the telephone has a chat too, but its call waits for audio.
             let spoken = call.channel == crate::conversation::Channel::Voice;

@@ -6,7 +6,8 @@ use crate::event::{Call, CallState, Draft, EventBody, EventSink, QualityScored, 
 use crate::insight::summarise;
 use crate::quality::{RuleState, Scorecard, score};
 
-/// Scores and summarises a finished conversation and closes its log with `call.completed`.
+/// Scores and summarises a finished conversation and closes its log with `call.completed`. One that may not be analysed, or that
+/// cannot be scored, is closed without.
 ///
 /// # Errors
 /// Events could not be kept.
@@ -18,13 +19,19 @@ pub async fn finish(stages: &Stages, sink: &dyn EventSink, call: &Call, conversa
     });
     let mut drafts = Vec::new();
     let mut records = Vec::new();
-    if stages.spec.has("summary") {
+    let may_analyse = call.consent.analytics;
+    if stages.spec.has("summary") && may_analyse {
         drafts.push(Draft::new(at_ms, EventBody::SummaryReady(summarise(&conversation, language))));
     }
-    if stages.spec.has("score") && !conversation.turns.is_empty() {
-        let card = scorecard(stages, &conversation)?;
-        records.push(record(&card, &conversation));
-        drafts.push(Draft::new(at_ms, EventBody::QualityScored(in_brief(&card))));
+    if stages.spec.has("score") && may_analyse && !conversation.turns.is_empty() {
+        match scorecard(stages, &conversation) {
+            Ok(card) => {
+                records.push(record(&card, &conversation));
+                drafts.push(Draft::new(at_ms, EventBody::QualityScored(in_brief(&card))));
+            }
+            // It would fail again: the call is over all the same.
+            Err(error) => tracing::error!(call_id = %call.call_id, %error, "a call is completed without a scorecard"),
+        }
     }
     let call = Call { state: CallState::Completed, ..call.clone() };
     drafts.push(Draft::new(at_ms, EventBody::CallCompleted { call: Box::new(call.clone()) }));
