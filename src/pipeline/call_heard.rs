@@ -139,6 +139,7 @@ impl CallTask {
         if !records.is_empty() {
             self.sink.append(&self.desk.call().call_id, revised, records).await?;
         }
+        let utterance = guarded.utterance.clone();
         match self.desk.take(guarded, voice).await {
             Ok(drafts) => Ok(self.append(drafts).await?),
             Err(error) => {
@@ -151,7 +152,10 @@ impl CallTask {
                     n_dropped: 1,
                     since_ms: at_ms,
                 };
-                Ok(self.append(vec![Draft::new(at_ms, EventBody::StageDegraded(notice))]).await?)
+                let mut drafts = vec![Draft::new(at_ms, EventBody::StageDegraded(notice))];
+                // Rules that read words alone go on.
+                drafts.extend(self.desk.keep(utterance));
+                Ok(self.append(drafts).await?)
             }
         }
     }

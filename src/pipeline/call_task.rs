@@ -22,6 +22,11 @@ pub use super::ears::{Attach, AudioNotice, AudioReady};
 /// Commands a call's mailbox holds; a full one makes the sender wait, which slows the sending socket down.
 pub const MAILBOX_CAPACITY: usize = 64;
 
+/// How long a voice call may be without an audio socket: none has come yet, or the last one said that this was all. Generous,
+/// because a telephone may ring for long and its system be slow to report the end; without it a call that was forgotten would
+/// hold its slot for ever.
+pub(super) const DESERTED_GRACE: Duration = Duration::from_secs(600);
+
 /// Weight of the hot words of a queue, 1 to 10.
 const QUEUE_WEIGHT: f32 = 5.0;
 
@@ -120,6 +125,8 @@ pub(super) struct CallTask {
     pub(super) answers: Option<mpsc::UnboundedSender<Said>>,
     /// Utterances that began and have no last word yet.
     pub(super) open_utterances: BTreeSet<UtteranceId>,
+    /// What the end of the call changed in what was told, and is not kept yet.
+    pub(super) last_words: Vec<Draft>,
 }
 
 impl CallTask {
@@ -152,6 +159,10 @@ impl CallTask {
 
     /// Carries a command out; true when the call is over.
     async fn handle(&mut self, command: Command) -> Result<bool, PipelineError> {
+        if self.is_over() && !matches!(command, Command::End(..)) {
+            // Nothing may come behind `call.ended`; who waits for an answer hears that the call is not open.
+            return Ok(false);
+        }
         match command {
             Command::Attach(attach, reply) => {
                 let answer = self.attach(*attach).await;
@@ -180,10 +191,11 @@ impl CallTask {
             Command::Expect { words } => self.expect(&words),
             Command::Listen { listener } => self.answers = Some(listener),
             Command::AudioEnd { writer } => {
-                self.hear_rest().await?;
+                self.hear_rest(Some(writer)).await?;
                 // One that was sent away has to come back first.
                 if self.ears.close(writer) {
-                    self.lost_at = None;
+                    self.lost_at = self.ears.is_deserted().then(|| Instant::now() + DESERTED_GRACE);
+                    self.lost_reason = "media_lost";
                 }
             }
             Command::Detach { writer } => {
@@ -194,7 +206,9 @@ impl CallTask {
             }
             Command::Message(message, reply) => self.take_message(message, reply).await?,
             Command::Update(call, reply) => {
-                let answer = self.update(*call).await;
+                // Who changes a call has read it some time ago: its holds are known better here.
+                let hold = self.desk.call().hold.clone();
+                let answer = self.update(Call { hold, ..*call }).await;
                 let _ = reply.send(answer);
             }
             Command::End(ending, reply) => {
@@ -207,7 +221,7 @@ impl CallTask {
                 return Ok(over);
             }
             Command::Drain(reply) => {
-                self.hear_rest().await?;
+                self.hear_rest(None).await?;
                 self.ears.notify_all(&AudioNotice::Drain);
                 let _ = reply.send(());
             }
@@ -238,8 +252,9 @@ impl CallTask {
     pub(super) async fn go_live(&mut self) -> Result<(), PipelineError> {
         if self.desk.call().state == CallState::Created {
             let call = Call { state: CallState::Live, ..self.desk.call().clone() };
-            self.desk.set_call(call.clone());
-            self.append(vec![Draft::new(self.now_ms(), EventBody::CallUpdated { call: Box::new(call) })]).await?;
+            let mut drafts = vec![Draft::new(self.now_ms(), EventBody::CallUpdated { call: Box::new(call.clone()) })];
+            drafts.extend(self.desk.set_call(call));
+            self.append(drafts).await?;
         }
         Ok(())
     }
@@ -248,16 +263,17 @@ impl CallTask {
     async fn hear(&mut self) -> Result<bool, PipelineError> {
         let heard = self.ears.take();
         self.keep(heard).await?;
-        self.ears.kept(false);
+        self.ears.tell_marks();
         let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
         self.append(drafts).await?;
         Ok(false)
     }
 
-    async fn hear_rest(&mut self) -> Result<(), PipelineError> {
-        let heard = self.ears.finish().await;
+    /// Everything that a writer sent becomes final, or everything that all sent.
+    async fn hear_rest(&mut self, of: Option<u64>) -> Result<(), PipelineError> {
+        let heard = self.ears.finish(of).await;
         self.keep(heard).await?;
-        self.ears.kept(true);
+        self.ears.all_kept(of);
         let drafts = self.desk.advance_clock(self.ears.clock_ms().unwrap_or(0));
         Ok(self.append(drafts).await?)
     }
@@ -269,28 +285,42 @@ impl CallTask {
     async fn update(&mut self, call: Call) -> Result<Call, PipelineError> {
         let call = Call { state: self.desk.call().state, ..call };
         self.append(vec![Draft::new(self.now_ms(), EventBody::CallUpdated { call: Box::new(call.clone()) })]).await?;
-        self.desk.set_call(call.clone());
+        let drafts = self.desk.set_call(call.clone());
+        self.append(drafts).await?;
         Ok(call)
     }
 
     async fn pause(&mut self, reason: &str) -> Result<(), PipelineError> {
         self.ears.pause();
-        self.hear().await?;
         if reason == "hold" {
-            self.ears.hold_from(self.now_ms());
+            let drafts = self.desk.hold_from(self.now_ms());
+            self.append(drafts).await?;
         }
+        self.hear().await?;
         Ok(())
     }
 
     async fn resume(&mut self) -> Result<(), PipelineError> {
         self.ears.resume();
-        let now_ms = self.now_ms();
-        if let Some(start_ms) = self.ears.hold_until() {
-            let mut call = self.desk.call().clone();
-            call.hold.get_or_insert_default().push([start_ms, now_ms]);
+        if self.desk.hold_since().is_some() {
+            let call = self.with_hold_until(self.now_ms());
             self.update(call).await?;
         }
         Ok(())
+    }
+
+    /// The call with the hold that goes on, as if it were over at a place.
+    fn with_hold_until(&self, end_ms: i64) -> Call {
+        let mut call = self.desk.call().clone();
+        if let Some(start_ms) = self.desk.hold_since() {
+            call.hold.get_or_insert_default().push([start_ms, end_ms.max(start_ms)]);
+        }
+        call
+    }
+
+    /// Whether `call.ended` is out, and only the work after the call is left.
+    fn is_over(&self) -> bool {
+        self.desk.call().state == CallState::Post
     }
 
     /// The place in the recording: what was received, or the time since the start for text.
@@ -299,6 +329,11 @@ impl CallTask {
     }
 
     async fn tick(&mut self) -> Result<bool, PipelineError> {
+        if self.is_over() {
+            // What follows from the end could not be kept: once more.
+            self.complete().await?;
+            return Ok(true);
+        }
         let ladder = self.ears.acknowledge();
         self.append(ladder.into_iter().collect()).await?;
         if !self.is_voice() && self.desk.call().state == CallState::Live {
@@ -316,7 +351,10 @@ impl CallTask {
     }
 
     async fn end(&mut self, ending: Ending) -> Result<Call, PipelineError> {
-        self.hear_rest().await?;
+        if self.is_over() {
+            return Ok(self.desk.call().clone());
+        }
+        self.hear_rest(None).await?;
         let duration_ms = self.desk.spoken().iter().map(|(u, _)| u.span.end_ms).chain(self.ears.received_ms()).max();
         let duration_ms = duration_ms.unwrap_or_else(|| self.started.elapsed().as_millis() as i64);
         let call = Call {
@@ -324,7 +362,8 @@ impl CallTask {
             ended_at: Some(now_rfc3339()),
             duration_ms: Some(duration_ms),
             hangup_by: ending.hangup_by,
-            ..self.desk.call().clone()
+            // Who hangs up on hold was on hold to the end.
+            ..self.with_hold_until(duration_ms)
         };
         let mut talk_ms = std::collections::BTreeMap::new();
         for (utterance, _) in self.desk.spoken() {
@@ -345,14 +384,16 @@ impl CallTask {
             Draft::new(duration_ms, EventBody::CallEnded(ended)),
         ];
         self.append(drafts).await?;
-        self.desk.set_call(call.clone());
+        self.last_words = self.desk.set_call(call.clone());
         self.ears.close_all();
         Ok(call)
     }
 
     async fn complete(&mut self) -> Result<(), PipelineError> {
-        let drafts = self.desk.end();
-        self.append(drafts).await?;
+        // Where they could not be kept the first time, the rules have nothing new to say the second.
+        self.last_words.extend(self.desk.end());
+        self.append(self.last_words.clone()).await?;
+        self.last_words.clear();
         finish(&self.stages, self.sink.as_ref(), self.desk.call(), self.desk.conversation()).await
     }
 }

@@ -33,6 +33,8 @@ pub struct Desk {
     thread: Thread,
     risk_told: Option<(i64, f32)>,
     open_alerts: BTreeMap<String, String>,
+    /// Since when the customer is on hold: the call has a hold when it is over, the rules know of it at once.
+    hold_since_ms: Option<i64>,
     pub(super) watcher: Watcher,
 }
 
@@ -53,6 +55,7 @@ impl Desk {
             thread: Thread::default(),
             risk_told: None,
             open_alerts: BTreeMap::new(),
+            hold_since_ms: None,
             watcher: Watcher::default(),
         }
     }
@@ -62,9 +65,45 @@ impl Desk {
         &self.call
     }
 
-    /// Changes the call.
-    pub fn set_call(&mut self, call: Call) {
+    /// Changes the call; gives what the rules say to it.
+    pub fn set_call(&mut self, call: Call) -> Vec<Draft> {
         self.call = call;
+        let over = |since: &i64| self.call.hold.iter().flatten().any(|[start, _]| start == since);
+        self.hold_since_ms = self.hold_since_ms.filter(|since| !over(since));
+        self.tell_head()
+    }
+
+    /// The customer is on hold from here on, until the call has a hold that begins here.
+    pub fn hold_from(&mut self, at_ms: i64) -> Vec<Draft> {
+        self.hold_since_ms.get_or_insert(at_ms);
+        self.tell_head()
+    }
+
+    /// Where the hold began that goes on.
+    pub fn hold_since(&self) -> Option<i64> {
+        self.hold_since_ms
+    }
+
+    fn tell_head(&mut self) -> Vec<Draft> {
+        let mut head = head_of(&self.call);
+        if let Some(start_ms) = self.hold_since_ms {
+            head.hold.get_or_insert_default().push([start_ms, i64::MAX]);
+        }
+        self.ask_rules(None, |rules| rules.set_head(&head))
+    }
+
+    /// Whether the parties agree that the conversation is analysed.
+    fn may_analyse(&self) -> bool {
+        self.call.consent.analytics
+    }
+
+    /// What follows from a change that rules are told of, at a place in the recording or at their clock; nothing if no rules run.
+    fn ask_rules(&mut self, at_ms: Option<i64>, change: impl FnOnce(&mut LiveEvaluator) -> Vec<LiveChange>) -> Vec<Draft> {
+        if !self.stages.spec.has("rules") || !self.may_analyse() {
+            return Vec::new();
+        }
+        let changes = change(&mut self.rules);
+        changes.into_iter().filter_map(|change| self.alert(at_ms.unwrap_or(change.at_ms), change)).collect()
     }
 
     /// Final utterances so far, with what was understood of them.
@@ -85,28 +124,48 @@ impl Desk {
         self.spoken.push((utterance, understanding));
     }
 
-    /// A speaker of a shared channel has this role: everything he said is his.
-    pub fn set_role(&mut self, speaker: &str, role: Role) {
-        for (utterance, _) in self.spoken.iter_mut().filter(|(u, _)| u.speaker.as_deref() == Some(speaker)) {
-            utterance.role = role;
+    /// A speaker of a shared channel has this role: everything he said from a place on is his. Gives what the rules say to it.
+    pub fn set_role(&mut self, speaker: &str, role: Role, from_ms: i64) -> Vec<Draft> {
+        let mut turns = Vec::new();
+        for (utterance, understanding) in &mut self.spoken {
+            // Labels begin anew when the process does: the same one may have been another's before.
+            let his = utterance.speaker.as_deref() == Some(speaker) && utterance.span.start_ms >= from_ms;
+            if his && utterance.role != role {
+                utterance.role = role;
+                turns.push((utterance.utterance_id.to_string(), utterance.to_turn(understanding.as_ref())));
+            }
         }
+        self.ask_rules(None, |rules| rules.replace_turns(turns))
     }
 
-    /// An utterance was another speaker's; gives it as it is now.
-    pub fn set_speaker(&mut self, utterance_id: &UtteranceId, speaker: &str, role: Role) -> Option<&Utterance> {
-        let (utterance, _) = self.spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == *utterance_id)?;
+    /// An utterance was another speaker's; gives it as it is now, and what the rules say to it.
+    pub fn set_speaker(&mut self, utterance_id: &UtteranceId, speaker: &str, role: Role) -> Option<(Utterance, Vec<Draft>)> {
+        let (utterance, understanding) = self.spoken.iter_mut().rev().find(|(u, _)| u.utterance_id == *utterance_id)?;
         utterance.speaker = Some(speaker.to_owned());
         utterance.role = role;
-        Some(utterance)
+        let turn = (utterance_id.to_string(), utterance.to_turn(understanding.as_ref()));
+        let now = utterance.clone();
+        Some((now, self.ask_rules(None, |rules| rules.replace_turns(vec![turn]))))
+    }
+
+    /// Keeps an utterance of which nothing could be understood; rules that read its words alone are asked.
+    pub fn keep(&mut self, utterance: Utterance) -> Vec<Draft> {
+        let (at_ms, turn) = (utterance.span.end_ms, utterance.to_turn(None));
+        let drafts = self.ask_rules(Some(at_ms), |rules| rules.final_turn(utterance.utterance_id.as_str(), turn, true));
+        self.spoken.push((utterance, None));
+        drafts
     }
 
     /// Everything that follows from one final utterance, in the order of the wire: understood, suggestions, alerts,
-    /// risk. The final itself was written before.
+    /// risk. The final itself was written before. Of a call that may not be analysed the utterance is kept, and nothing follows.
     ///
     /// # Errors
-    /// The encoder failed; the utterance is kept without annotations.
+    /// The encoder failed; the utterance is not taken, see [`Desk::keep`].
     pub async fn take(&mut self, guarded: Guarded, voice: Option<VoiceSample>) -> Result<Vec<Draft>, PipelineError> {
         let Guarded { utterance, said, redactions, encoding, led_by_bot, .. } = guarded;
+        if !self.may_analyse() {
+            return Ok(self.keep(utterance));
+        }
         let at_ms = utterance.span.end_ms;
         let arousal = voice.and_then(|sample| self.meters.entry(utterance.role).or_default().measure(sample));
         let reading =
@@ -114,16 +173,8 @@ impl Desk {
         // The encoder hears what was said; what it tells is masked again.
         let spoken = Utterance { text: said, ..utterance.clone() };
         let understood = match &encoding {
-            Some(encoding) => Ok(self.stages.understand_encoded(&spoken, encoding, &mut self.thread)),
-            None => self.stages.understand(&spoken, reading, arousal, &mut self.thread).await,
-        };
-        let understood = match understood {
-            Ok(understood) => understood,
-            Err(error) => {
-                self.rules.final_turn(utterance.utterance_id.as_str(), utterance.to_turn(None), true);
-                self.spoken.push((utterance, None));
-                return Err(error);
-            }
+            Some(encoding) => self.stages.understand_encoded(&spoken, encoding, &mut self.thread),
+            None => self.stages.understand(&spoken, reading, arousal, &mut self.thread).await?,
         };
         let mut understanding = understood.understanding;
         mask_entities(&mut understanding, &redactions);
@@ -132,11 +183,8 @@ impl Desk {
         if spec.has("assist") && !led_by_bot {
             drafts.extend(self.suggest(&utterance, &understanding, understood.encoding.embedding).await);
         }
-        if self.stages.spec.has("rules") {
-            let turn = utterance.to_turn(Some(&understanding));
-            let changes = self.rules.final_turn(utterance.utterance_id.as_str(), turn, true);
-            drafts.extend(self.alerts(at_ms, changes));
-        }
+        let turn = utterance.to_turn(Some(&understanding));
+        drafts.extend(self.ask_rules(Some(at_ms), |rules| rules.final_turn(utterance.utterance_id.as_str(), turn, true)));
         let conduct: Vec<&str> = understanding.conduct.iter().map(|c| c.label.as_str()).collect();
         let valence = understanding.emotion.as_ref().map_or(0.0, |e| e.valence);
         self.course.observe(utterance.role, valence, &conduct);
@@ -214,23 +262,17 @@ impl Desk {
 
     /// Somebody began to speak: a deadline waits for what he says.
     pub fn speech_started(&mut self, utterance_id: &UtteranceId, role: Role, start_ms: i64) -> Vec<Draft> {
-        let changes = self.rules.speech_started(utterance_id.as_str(), role, start_ms);
-        self.alerts(start_ms, changes)
+        self.ask_rules(Some(start_ms), |rules| rules.speech_started(utterance_id.as_str(), role, start_ms))
     }
 
     /// What began was no speech after all.
     pub fn speech_dropped(&mut self, utterance_id: &UtteranceId, at_ms: i64) -> Vec<Draft> {
-        let changes = self.rules.speech_dropped(utterance_id.as_str());
-        self.alerts(at_ms, changes)
+        self.ask_rules(Some(at_ms), |rules| rules.speech_dropped(utterance_id.as_str()))
     }
 
     /// Everything before this place in the recording is final.
     pub fn advance_clock(&mut self, at_ms: i64) -> Vec<Draft> {
-        if !self.stages.spec.has("rules") {
-            return Vec::new();
-        }
-        let changes = self.rules.advance_clock(at_ms);
-        self.alerts(at_ms, changes)
+        self.ask_rules(Some(at_ms), |rules| rules.advance_clock(at_ms))
     }
 
     fn risk(&mut self, at_ms: i64) -> Option<Draft> {
@@ -250,10 +292,6 @@ impl Desk {
             negative_streak: self.course.negative_streak(),
         };
         Some(Draft::new(at_ms, EventBody::RiskUpdated(body)))
-    }
-
-    fn alerts(&mut self, at_ms: i64, changes: Vec<LiveChange>) -> Vec<Draft> {
-        changes.into_iter().filter_map(|change| self.alert(at_ms, change)).collect()
     }
 
     fn alert(&mut self, at_ms: i64, change: LiveChange) -> Option<Draft> {
@@ -297,8 +335,8 @@ impl Desk {
     /// The call is over: what was raised only for the time being is settled.
     pub fn end(&mut self) -> Vec<Draft> {
         let duration_ms = self.call.duration_ms.unwrap_or(0);
-        let (_, changes) = self.rules.end(self.call.duration_ms, self.call.hangup_by);
-        self.alerts(duration_ms, changes)
+        let (length_ms, hangup_by) = (self.call.duration_ms, self.call.hangup_by);
+        self.ask_rules(Some(duration_ms), |rules| rules.end(length_ms, hangup_by).1)
     }
 
     /// The conversation so far in its interchange form.

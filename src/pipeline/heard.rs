@@ -62,6 +62,9 @@ impl Heard {
     }
 }
 
+/// Longer than any frame: places further off lie outside of it.
+const FAR_MS: i64 = 3_600_000;
+
 /// One channel of a call and its listener.
 pub(super) struct Channel {
     pub(super) listener: Listener,
@@ -72,19 +75,24 @@ pub(super) struct Channel {
     pub(super) pending: Vec<AsrEvent>,
     /// What was said before is kept already: it comes again only for the sake of another channel.
     pub(super) deaf_until_ms: i64,
+    /// Its sender has sent everything: its clock stands still and holds nobody back.
+    pub(super) ended: bool,
 }
 
 impl Channel {
-    /// Takes samples of the wire; those that are kept already count as silence.
-    pub(super) fn push(&mut self, samples: &[f32]) {
-        let known_ms = self.deaf_until_ms - self.listener.progress().received_ms;
-        let events = if known_ms > 0 {
-            let known = self.listener.samples_in(known_ms).min(samples.len());
-            let mut silenced = samples.to_vec();
-            silenced[..known].fill(0.0);
-            self.listener.push(&silenced)
-        } else {
+    /// Takes samples of the wire; those that are kept already, and those of `withheld` stretches, count as silence.
+    pub(super) fn push(&mut self, samples: &[f32], withheld: &[[i64; 2]]) {
+        let now_ms = self.listener.progress().received_ms;
+        let place = |ms: i64| self.listener.samples_in((ms - now_ms).clamp(0, FAR_MS)).min(samples.len());
+        let known = [0, self.deaf_until_ms];
+        let silent = withheld.iter().chain([&known]).map(|[from, until]| place(*from)..place(*until));
+        let silent: Vec<_> = silent.filter(|part| !part.is_empty()).collect();
+        let events = if silent.is_empty() {
             self.listener.push(samples)
+        } else {
+            let mut silenced = samples.to_vec();
+            silent.into_iter().for_each(|part| silenced[part].fill(0.0));
+            self.listener.push(&silenced)
         };
         self.keep(events);
     }

@@ -1,6 +1,6 @@
 //! All running calls of this node.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,14 +9,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admission::{Admission, Refusal};
 use super::after_call::finish;
-use super::call_task::{CallTask, Command, Ending, MAILBOX_CAPACITY, NewMessage};
+use super::call_task::{CallTask, Command, DESERTED_GRACE, Ending, MAILBOX_CAPACITY, NewMessage};
 use super::desk::{Desk, head_of};
 use super::ears::{Attach, AudioReady, Ears};
 use super::parties::Parties;
 use super::{PipelineError, Stages};
 use crate::conversation::{CallId, Channel, Conversation, TimeSpan, Understanding, Utterance};
-use crate::event::{Call, Draft, Event, EventBody, EventSink, ReviseCause};
+use crate::event::{Call, Draft, Event, EventBody, EventSink, ReviseCause, SinkError};
 use crate::vad::VadConfig;
+
+/// The longest time by which an utterance that is not final may lie behind what is final on other channels, milliseconds: that of
+/// the longest utterance. What lies further back was no speech after all.
+const LONGEST_UNFINISHED_MS: i64 = 30_000;
 
 /// How calls are run.
 #[derive(Clone, Debug)]
@@ -106,25 +110,39 @@ impl Hub {
     /// # Errors
     /// No slot is free for a voice call, or the event could not be kept.
     pub async fn open(&self, call: Call) -> Result<Call, PipelineError> {
+        // The slot is taken before any work.
+        let mailbox = self.take_slot(&call)?;
+        let hub = self.clone();
+        // A task of its own: a client that goes away meanwhile must not leave a slot without a call.
+        let opening = tokio::spawn(async move { hub.begin(call, mailbox).await });
+        opening.await.map_err(|error| SinkError::Failed(error.to_string()))?
+    }
+
+    fn take_slot(&self, call: &Call) -> Result<mpsc::Receiver<Command>, PipelineError> {
         let voice = call.channel == Channel::Voice;
         let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
-        {
-            // The slot is taken before any work.
-            let mut calls = self.shared.calls.lock();
-            let in_use = calls.values().filter(|c| c.voice).count();
-            if let Some(refusal) = self.refusal_beside(in_use).filter(|_| voice) {
-                metrics::counter!("zhiyin_permits_refused_total", "class" => "call").increment(1);
-                return Err(refusal.into());
-            }
-            calls.insert(call.call_id.clone(), Running { commands: sender, voice });
+        let mut calls = self.shared.calls.lock();
+        let in_use = calls.values().filter(|c| c.voice).count();
+        if let Some(refusal) = self.refusal_beside(in_use).filter(|_| voice) {
+            metrics::counter!("zhiyin_permits_refused_total", "class" => "call").increment(1);
+            return Err(refusal.into());
         }
+        calls.insert(call.call_id.clone(), Running { commands: sender, voice });
+        Ok(mailbox)
+    }
+
+    async fn begin(&self, call: Call, mailbox: mpsc::Receiver<Command>) -> Result<Call, PipelineError> {
+        let voice = call.channel == Channel::Voice;
         let started = vec![Draft::new(0, EventBody::CallStarted { call: Box::new(call.clone()) })];
         if let Err(error) = self.shared.sink.append(&call.call_id, started, Vec::new()).await {
             self.shared.calls.lock().remove(&call.call_id);
             return Err(error.into());
         }
         let desk = Desk::new(Arc::clone(&self.shared.stages), call.clone());
-        self.run(desk, mailbox, None);
+        let ears = Ears::new(self.shared.config.vad.clone(), 0, BTreeMap::new());
+        // Somebody has to send its audio.
+        let lost = voice.then(|| (Instant::now() + DESERTED_GRACE, "media_lost"));
+        self.run(desk, ears, mailbox, lost);
         Ok(call)
     }
 
@@ -147,7 +165,9 @@ impl Hub {
         for (utterance, understanding) in spoken_in(events) {
             desk.restore(utterance, understanding);
         }
-        self.run(desk, mailbox, lost_at);
+        let heard_until_ms = desk.spoken().iter().map(|(u, _)| u.span.end_ms).max().unwrap_or(0);
+        let ears = Ears::new(self.shared.config.vad.clone(), heard_until_ms, places_in(events, heard_until_ms));
+        self.run(desk, ears, mailbox, lost_at.map(|at| (at, "interrupted")));
     }
 
     /// Finishes a call that had ended when the process died: score, summary, last event.
@@ -159,23 +179,24 @@ impl Hub {
         finish(&self.shared.stages, self.shared.sink.as_ref(), call, conversation).await
     }
 
-    fn run(&self, desk: Desk, mailbox: mpsc::Receiver<Command>, lost_at: Option<Instant>) {
+    /// `lost`: when the call ends if no audio comes, and the reason that it gives then.
+    fn run(&self, desk: Desk, ears: Ears, mailbox: mpsc::Receiver<Command>, lost: Option<(Instant, &'static str)>) {
         let call_id = desk.call().call_id.clone();
-        let heard_until_ms = desk.spoken().iter().map(|(u, _)| u.span.end_ms).max().unwrap_or(0);
         let speaking_ms = desk.spoken().iter().map(|(u, _)| u.span.duration_ms()).sum();
         let task = CallTask {
             stages: Arc::clone(&self.shared.stages),
             sink: Arc::clone(&self.shared.sink),
             desk,
-            ears: Ears::new(self.shared.config.vad.clone(), heard_until_ms),
+            ears,
             parties: Parties::default(),
             open_utterances: BTreeSet::new(),
             resume_grace: self.shared.config.resume_grace,
-            lost_reason: if lost_at.is_some() { "interrupted" } else { "media_lost" },
-            lost_at,
+            lost_reason: lost.map_or("media_lost", |(_, reason)| reason),
+            lost_at: lost.map(|(at, _)| at),
             started: Instant::now(),
             speaking_ms,
             answers: None,
+            last_words: Vec::new(),
         };
         let shared = Arc::clone(&self.shared);
         metrics::gauge!("zhiyin_calls_open").increment(1.0);
@@ -264,6 +285,24 @@ impl Hub {
     }
 }
 
+/// Where each channel goes on that was heard: at the begin of what was being said and never became final, else where the whole
+/// call does (`heard_until_ms`). Nothing that is final on a channel lies behind that place, so nothing is written twice.
+fn places_in(events: &[Event], heard_until_ms: i64) -> BTreeMap<u16, i64> {
+    let mut begun: BTreeMap<u16, Vec<i64>> = BTreeMap::new();
+    for event in events {
+        match &event.body {
+            EventBody::SpeechStarted { channel_index, start_ms, .. } => begun.entry(*channel_index).or_default().push(*start_ms),
+            EventBody::TranscriptFinal(said) => {
+                begun.entry(said.channel_index).or_default().retain(|start_ms| *start_ms >= said.end_ms);
+            }
+            _ => {}
+        }
+    }
+    let near = |start_ms: &i64| *start_ms >= heard_until_ms - LONGEST_UNFINISHED_MS;
+    let place = |starts: Vec<i64>| starts.into_iter().filter(near).chain([heard_until_ms]).min().unwrap_or(heard_until_ms);
+    begun.into_iter().map(|(channel, starts)| (channel, place(starts))).collect()
+}
+
 /// Utterances and what was understood of them, from the events of a call.
 pub fn spoken_in(events: &[Event]) -> Vec<(Utterance, Option<Understanding>)> {
     let mut spoken: Vec<(Utterance, Option<Understanding>)> = Vec::new();
@@ -321,3 +360,7 @@ pub fn spoken_in(events: &[Event]) -> Vec<(Utterance, Option<Understanding>)> {
     }
     spoken
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -131,10 +131,30 @@ impl Listener {
         self.hear(&ready)
     }
 
-    /// The sender goes on from the millisecond that [`Progress::received_ms`] names: what was received beyond it comes again
-    /// and is left out.
-    pub fn go_on(&mut self) {
-        self.surplus_samples = self.passed_samples % (self.rate_hz / 1_000).max(1);
+    /// The sender goes on from this millisecond, at or before the one that [`Progress::received_ms`] names: what was received
+    /// beyond it comes again and is left out.
+    pub fn go_on(&mut self, from_ms: i64) {
+        let again = self.samples_in(self.now_ms() - from_ms) as u64;
+        self.surplus_samples = self.passed_samples % (self.rate_hz / 1_000).max(1) + again;
+    }
+
+    /// Samples come at another rate from now on; what is open is finalised if it is another.
+    ///
+    /// # Errors
+    /// The rate is out of range; nothing was changed.
+    pub fn set_rate(&mut self, rate_hz: u32) -> Result<Vec<AsrEvent>, ListenError> {
+        if u64::from(rate_hz) == self.rate_hz {
+            return Ok(Vec::new());
+        }
+        let resampler = Resampler::new(rate_hz)?;
+        let mut events = self.settle();
+        self.start_offset_ms = self.now_ms();
+        (self.passed_samples, self.surplus_samples, self.skipped_ms) = (0, 0, 0);
+        self.rate_hz = rate_hz.into();
+        self.resampler = resampler;
+        self.reset_origin();
+        events.extend(self.session.poll());
+        Ok(events)
     }
 
     /// How many of the next samples were heard before.

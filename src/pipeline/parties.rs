@@ -104,13 +104,13 @@ impl Parties {
         let Corrections { at_ms, moved, named } = corrections;
         let mut drafts = Vec::new();
         for (label, role, applies_from_ms) in named {
-            desk.set_role(LABELS[label], role);
             let body = EventBody::SpeakerUpdated { speaker: LABELS[label].into(), role, role_confidence: None, applies_from_ms };
             drafts.push(Draft::new(at_ms, body));
+            drafts.extend(desk.set_role(LABELS[label], role, applies_from_ms));
         }
         for Moved { utterance_id, revision, label } in moved {
             let role = self.role_of(&utterance_id).map_or(Role::Unknown, |(_, role)| role);
-            let Some(utterance) = desk.set_speaker(&utterance_id, LABELS[label], role) else { continue };
+            let Some((utterance, follows)) = desk.set_speaker(&utterance_id, LABELS[label], role) else { continue };
             let revised = TranscriptRevised {
                 utterance_id,
                 revision,
@@ -119,10 +119,11 @@ impl Parties {
                 speaker: Some(LABELS[label].into()),
                 start_ms: utterance.span.start_ms,
                 end_ms: utterance.span.end_ms,
-                text: utterance.text.clone(),
+                text: utterance.text,
                 redactions: Vec::new(),
             };
             drafts.push(Draft::new(at_ms, EventBody::TranscriptRevised(revised)));
+            drafts.extend(follows);
         }
         drafts
     }

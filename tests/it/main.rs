@@ -14,6 +14,7 @@ mod clients;
 mod crash;
 mod evaluation;
 mod heads;
+mod hub;
 mod knowledge;
 mod load;
 mod media_stream;
