@@ -32,7 +32,7 @@ struct Writer {
 impl Writer {
     /// How far its own channels are.
     fn progress(&self, channels: &BTreeMap<u16, Channel>) -> impl Iterator<Item = Progress> {
-        self.channels.iter().filter_map(|index| channels.get(index)).map(|channel| channel.listener.progress())
+        self.channels.iter().filter_map(move |index| channels.get(index)).map(|channel| channel.listener.progress())
     }
 
     /// Received on all of them.
@@ -337,7 +337,10 @@ impl Ears {
         let of = Of { index: None, writer };
         self.each(of, Listener::finish);
         let mut heard = Vec::new();
-        for (index, channel) in self.channels.iter_mut().filter(|(index, channel)| of.covers(**index, channel)) {
+        for (index, channel) in &mut self.channels {
+            if !of.covers(*index, channel) {
+                continue;
+            }
             let events = channel.listener.drain().await;
             channel.keep(events);
             heard.extend(channel.drain(*index).into_iter().map(|heard| (*index, heard)));
@@ -383,7 +386,8 @@ impl Ears {
 
     /// A channel that has ended does not hold back the others; when all have, the longest counts.
     fn least(&self, place: fn(Progress) -> i64) -> Option<i64> {
-        let of = |ended: bool| self.channels.values().filter(move |c| c.ended == ended).map(|c| place(c.listener.progress()));
+        let of =
+            |ended: bool| self.channels.values().filter(move |c| c.ended == ended).map(move |c| place(c.listener.progress()));
         of(false).min().or_else(|| of(true).max())
     }
 

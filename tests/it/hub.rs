@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use zhiyin::app::{StageOptions, build_stages};
 use zhiyin::config::Settings;
-use zhiyin::conversation::{CallId, Channel, Role, UtteranceId};
+use zhiyin::conversation::{CallId, Channel, Role, TimeSpan, Utterance, UtteranceId};
 use zhiyin::event::{
     Appended, Call, ChannelSpec, Consent, Draft, Event, EventBody, EventSink, MemorySink, NewCall, Record, SinkError, now_rfc3339,
 };
-use zhiyin::pipeline::{Admission, Attach, Command, Ending, Hub, HubConfig, NewMessage};
+use zhiyin::pipeline::{Admission, Attach, Command, Desk, Ending, Hub, HubConfig, NewMessage, Stages};
 
 use crate::support::home;
 
@@ -40,14 +40,18 @@ impl EventSink for Log {
     }
 }
 
-/// A hub, its log and the durable events in it.
-async fn hub(pipeline: &'static str) -> (Hub, Arc<Log>, Arc<Mutex<Vec<EventBody>>>) {
-    let stages = tokio::task::spawn_blocking(move || {
+async fn stages(pipeline: &'static str) -> Arc<Stages> {
+    tokio::task::spawn_blocking(move || {
         let options = StageOptions { recogniser: pipeline == "transcribe", pipeline, index: None, scheme: None };
         build_stages(&home(), &Settings::default(), options).unwrap().stages
     })
     .await
-    .unwrap();
+    .unwrap()
+}
+
+/// A hub, its log and the durable events in it.
+async fn hub(pipeline: &'static str) -> (Hub, Arc<Log>, Arc<Mutex<Vec<EventBody>>>) {
+    let stages = stages(pipeline).await;
     let kept: Arc<Mutex<Vec<EventBody>>> = Arc::default();
     let seen = Arc::clone(&kept);
     let inner = MemorySink::new(move |event| seen.lock().push(event.body.clone()));
@@ -171,4 +175,41 @@ async fn who_hangs_up_on_hold_was_on_hold_to_the_end() {
     assert_eq!((ended.hold, ended.queue.as_deref()), (Some(vec![[1_000, 3_000]]), Some("loan")));
     let told = kept.lock().iter().find_map(|body| if let EventBody::CallEnded(e) = body { e.hold.clone() } else { None });
     assert_eq!(told, Some(vec![[1_000, 3_000]]));
+}
+
+fn spoken(speaker: &str, start_ms: i64) -> Utterance {
+    Utterance {
+        utterance_id: UtteranceId::new(),
+        channel_index: Some(0),
+        role: Role::Unknown,
+        speaker: Some(speaker.into()),
+        span: TimeSpan::new(start_ms, start_ms + 1_000),
+        text: "请稍等".into(),
+        raw_text: "请稍等".into(),
+        language: "zh-CN".into(),
+        confidence: None,
+        words: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_that_of_its_speaker_from_its_place_on_and_a_hold_is_no_silence() {
+    let stages = stages("quality-review").await;
+    let desk = || Desk::new(Arc::clone(&stages), call(Channel::Voice));
+    let mut named = desk();
+    named.restore(spoken("speaker-1", 0), None);
+    named.restore(spoken("speaker-1", 10_000), None);
+    named.restore(spoken("speaker-2", 20_000), None);
+    named.set_role("speaker-1", Role::Agent, 5_000);
+    let roles: Vec<Role> = named.spoken().iter().map(|(utterance, _)| utterance.role).collect();
+    assert_eq!(roles, [Role::Unknown, Role::Agent, Role::Unknown], "the first label is of an earlier life of the process");
+    let silent = |drafts: &[Draft]| {
+        drafts.iter().any(|d| matches!(&d.body, EventBody::AlertRaised(alert) if alert.rule_id == "silence-long"))
+    };
+    let (mut waiting, mut held) = (desk(), desk());
+    for desk in [&mut waiting, &mut held] {
+        desk.restore(spoken("speaker-1", 0), None);
+    }
+    held.hold_from(1_000);
+    assert!(silent(&waiting.advance_clock(120_000)) && !silent(&held.advance_clock(120_000)));
 }
