@@ -190,14 +190,7 @@ impl CallTask {
             Command::Mark { writer, name } => self.ears.mark(writer, name),
             Command::Expect { words } => self.expect(&words),
             Command::Listen { listener } => self.answers = Some(listener),
-            Command::AudioEnd { writer } => {
-                self.hear_rest(Some(writer)).await?;
-                // One that was sent away has to come back first.
-                if self.ears.close(writer) {
-                    self.lost_at = self.ears.is_deserted().then(|| Instant::now() + DESERTED_GRACE);
-                    self.lost_reason = "media_lost";
-                }
-            }
+            Command::AudioEnd { writer } => self.audio_end(writer).await?,
             Command::Detach { writer } => {
                 if self.ears.detach(writer) {
                     self.lost_at = Some(Instant::now() + self.resume_grace);
@@ -227,6 +220,17 @@ impl CallTask {
             }
         }
         Ok(false)
+    }
+
+    /// A writer has sent everything.
+    async fn audio_end(&mut self, writer: u64) -> Result<(), PipelineError> {
+        self.hear_rest(Some(writer)).await?;
+        // One that was sent away has to come back first.
+        if self.ears.close(writer) {
+            self.lost_at = self.ears.is_deserted().then(|| Instant::now() + DESERTED_GRACE);
+            self.lost_reason = "media_lost";
+        }
+        Ok(())
     }
 
     async fn attach(&mut self, attach: Attach) -> Result<AudioReady, PipelineError> {
