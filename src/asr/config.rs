@@ -57,6 +57,9 @@ pub struct GateConfig {
     pub min_voiced_share: f32,
     /// Mean log-probability per token that a text without a pitch needs, at most 0.
     pub unvoiced_log_probability: f32,
+    /// Longest audio without a pitch in which a text may stand at all, milliseconds: a digit has no pitch for three quarters of
+    /// a second, longer it is breath.
+    pub max_unvoiced_ms: u32,
     /// Mean probability of voice from which `min_log_probability` is enough; at 0.5 `sure_log_probability` is asked for, and
     /// in between what lies in between. 0.5 to 1.
     pub clear_speech_probability: f32,
@@ -78,6 +81,7 @@ impl Default for GateConfig {
             min_speech_ratio: 0.4,
             min_voiced_share: 0.02,
             unvoiced_log_probability: -0.15,
+            max_unvoiced_ms: 1_000,
             clear_speech_probability: 0.82,
             max_compression: 2.4,
             max_repeats: 4,

@@ -68,7 +68,7 @@ pub fn judge(
         Some(Rejection::NoSpeech)
     } else if hypothesis.log_probability < config.min_log_probability {
         Some(Rejection::Unsure)
-    } else if weak && !sure {
+    } else if weak && !sure || unvoiced && duration_ms > i64::from(config.max_unvoiced_ms) {
         Some(Rejection::WeakEvidence)
     } else if words_per_s > config.max_words_per_s {
         Some(Rejection::TooFast)

@@ -375,8 +375,21 @@ impl Session {
             }
         };
         let gate = &self.slot.shared.config.gate;
-        if let Some(reason) = judge(&hypothesis, &segment.evidence, voice.voiced_share, span.duration_ms(), gate) {
-            tracing::debug!(utterance_id = %id, reason = reason.name(), shown = agreement.was_shown(), "no words");
+        let rejected = judge(&hypothesis, &segment.evidence, voice.voiced_share, span.duration_ms(), gate);
+        tracing::debug!(
+            utterance_id = %id,
+            rejected = rejected.map(Rejection::name),
+            shown = agreement.was_shown(),
+            words = hypothesis.words.len(),
+            log_probability = hypothesis.log_probability,
+            no_speech = hypothesis.no_speech,
+            mean_probability = segment.evidence.mean_probability,
+            speech_ratio = segment.evidence.speech_ratio,
+            voiced_share = voice.voiced_share,
+            duration_ms = span.duration_ms(),
+            "judged"
+        );
+        if let Some(reason) = rejected {
             return discarded(id, reason);
         }
         if self.slot.shared.config.carry_over {

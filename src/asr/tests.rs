@@ -158,8 +158,9 @@ fn invented_texts_are_dropped_and_sure_ones_stand() {
     assert_eq!(reason(&heard("where is my parcel", -0.1), &voiced()), None);
     assert_eq!(reason(&heard("where is my parcel", -0.1), &weak), None);
     assert_eq!(reason(&heard("where is my parcel", -0.8), &weak), Some(Rejection::WeakEvidence));
-    let breath = |log_probability| judge(&heard("uh", log_probability), &voiced(), Some(0.0), 3_000, &config);
-    assert_eq!((breath(-0.8), breath(-0.1)), (Some(Rejection::WeakEvidence), None));
+    let breath = |log_probability, ms| judge(&heard("six", log_probability), &voiced(), Some(0.0), ms, &config);
+    assert_eq!((breath(-0.8, 600), breath(-0.1, 600)), (Some(Rejection::WeakEvidence), None));
+    assert_eq!(breath(-0.04, 1_100), Some(Rejection::WeakEvidence), "no voice is without a pitch for so long");
     assert_eq!(reason(&heard("", 0.0), &voiced()), Some(Rejection::Empty));
     assert_eq!(reason(&heard("thank you", -3.0), &voiced()), Some(Rejection::Unsure));
     let doubted = Hypothesis { no_speech: 0.9, ..heard("thank you", -0.6) };

@@ -45,7 +45,7 @@ fn connections_cut_at_random_moments_cost_no_final_and_no_event() {
 
 #[test]
 fn three_minutes_of_sounds_without_speech_give_two_words_at_most() {
-    // Two digits out of breath were measured; docs/load.md has the whole set and what it lacks to the aim of one in ten minutes.
+    // docs/load.md has the whole set of half an hour.
     let figures = bench(&["nonspeech", "--minutes", "3"], &[]);
     assert!(figures["minutes"].as_f64().unwrap() > 2.9 && figures["kinds"].as_f64().unwrap() >= 35.0, "{figures}");
     assert!(figures["invented_words"].as_f64().unwrap() <= 2.0, "{figures}");

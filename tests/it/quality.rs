@@ -407,7 +407,7 @@ async fn a_calibration_is_blind_and_ends_with_kappa() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_reviews_shows_what_the_token_sees_and_nothing_it_is_to_answer_blind() {
     let service = Service::start().await;
-    publish_trusting_rule(&service).await;
+    publish_trusting_rule(&service, 10).await;
     let (score_id, _) = hit(&service, 0).await;
     let scopes = json!(["quality:review", "quality:read", "calls:read"]);
     let (blind, blind_id) = token(&service, json!({"name": "b", "scopes": scopes})).await;

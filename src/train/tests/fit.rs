@@ -69,7 +69,7 @@ fn rows() -> String {
 fn trained(mode: Mode, folder: &Path) -> (Trained, EncoderModel) {
     let file = folder.join("rows.jsonl");
     std::fs::write(&file, rows()).unwrap();
-    let settings = TrainSettings { mode, epochs: 2, threads: 1, ..TrainSettings::new("intent") };
+    let settings = TrainSettings { mode, epochs: 4, threads: 1, ..TrainSettings::new("intent") };
     let data = Dataset::load(&file, None, None, &settings).unwrap();
     let model = EncoderModel::load(&shipped()).unwrap();
     (train(&data, &model, &shipped(), &settings, &|_| ()).unwrap(), model)
