@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 # Version of the exported model, in its card and in every answer of the product.
-MODEL_VERSION = "5"
+MODEL_VERSION = "6"
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 
