@@ -71,8 +71,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# The project's data is written in datasets/*/src and compiled here, so that nothing is kept twice: the utterances and the
-# conversations.
+# The project's data is written in datasets/*/src and *.skeletons.txt and compiled here, so that nothing is kept twice: the
+# utterances, the conversations and the exchanges with personal data.
 folder=$(cd "$(dirname "$0")/.." && pwd)
 compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled file is missing or older than its sources
   local program="$1" sources="$2" compiled
@@ -87,6 +87,7 @@ compile() { # PROGRAM SOURCES COMPILED...: runs the program where a compiled fil
 data="$folder/datasets"
 compile "$data/build.py" "$data" "$data"/service-{zh,en}/{train,dev,test}.jsonl
 compile "$data/conversations/build.py" "$data/conversations" "$data"/conversations/{zh,en}.jsonl
+compile "$data/personal-data/build.py" "$data/personal-data" "$data"/personal-data/{zh,en}.jsonl
 
 if ! has cargo; then
   echo "setup: there is no cargo here. Install Rust 1.95 or newer from https://rustup.rs and open a new shell" >&2
