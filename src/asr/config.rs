@@ -80,7 +80,7 @@ impl Default for GateConfig {
             sure_log_probability: -0.35,
             min_speech_ratio: 0.4,
             min_voiced_share: 0.02,
-            unvoiced_log_probability: -0.15,
+            unvoiced_log_probability: -0.12,
             max_unvoiced_ms: 1_000,
             clear_speech_probability: 0.82,
             max_compression: 2.4,

@@ -94,7 +94,7 @@ fn json_lines(path: &Path, text: &str, rules: Rules<'_>) -> Result<Vec<Row>, Tra
     let (mut rows, mut ids, mut bad) = (Vec::new(), Ids::default(), Complaints::new(path));
     let lines = (1..).zip(text.lines()).filter(|(_, content)| !content.trim().is_empty());
     let parse = |content: &str| serde_json::from_str::<Map<String, Value>>(content).map_err(|e| format!("no JSON object: {e}"));
-    let objects: Vec<(usize, Result<Map<String, Value>, String>)> = lines.map(|(line, content)| (line, parse(content))).collect();
+    let objects: Vec<_> = lines.map(|(line, content)| (line, parse(content))).collect();
     // One name, or its plural, holds the labels of the whole file: a row without it has no label, whatever else it carries.
     let holds = |o: &Map<String, Value>, name: &String| o.get(name).is_some_and(|v| !v.is_null());
     let filled = |names: &&[String]| objects.iter().flat_map(|(_, o)| o).any(|o| names.iter().any(|name| holds(o, name)));

@@ -83,6 +83,8 @@ def card(folder: Path, results: dict, shape: Shape) -> str:
     lines += ["", "# svm_*: a linear SVM on character 1-5-grams, trained on the same rows."]
     for name, value in measured(results):
         lines += ["", "[[measured]]", f'figure = "{name}"', f"value = {value:.4f}", 'unit = "ratio"', f"on = {quoted(measured_on(name))}", f"command = {quoted(COMMAND)}"]
+    for row in results.get("trained", []):
+        lines += ["", "[[measured]]", f'figure = "{row["figure"]}"', f"value = {row['value']:.4f}", 'unit = "ratio"', f"on = {quoted(row['on'])}", f"command = {quoted(row['command'])}"]
     return "\n".join(lines) + "\n"
 
 

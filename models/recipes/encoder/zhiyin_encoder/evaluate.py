@@ -251,6 +251,9 @@ def main() -> None:
         print(language, json.dumps(results[language]), flush=True)
     results |= {"conversations": conversation_results(run, calibration), "faq": faq(run), "faq_entries": faq_entries(run)}
     results |= {"public": {} if options.own_only else public_results(options.public, run)}
+    # What `zhiyin train` reached on this encoder, as rows of `figure`, `value`, `on` and `command`; written by hand.
+    trained = options.work / "trained.json"
+    results["trained"] = json.loads(trained.read_text(encoding="utf-8")) if trained.exists() else []
     (options.work / "results.json").write_text(json.dumps(results, indent=1))
     (options.out / "card.toml").write_text(card.card(options.out, results, shape), encoding="utf-8")
     print(json.dumps({k: v for k, v in results.items() if k not in own.LANGUAGES}, indent=1))

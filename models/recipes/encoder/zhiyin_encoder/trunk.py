@@ -210,7 +210,7 @@ def load_rows(options) -> tuple[list[Example], Auxiliary, list[Example]]:
     drawn, joined = random.Random(options.seed), own + description_examples() * 4 + article_examples() * 8
     for name, rows in public.items():
         joined += drawn.sample(rows, min(PUBLIC_ROWS.get(name, 0), len(rows)))
-    marked = [e.text for e in drawn.sample(own, SENTENCES)] + drawn.sample([r.text for r in corpora.cped(options.public)], SENTENCES // 2)
+    marked = [e.text for e in drawn.sample(own, min(SENTENCES, len(own)))] + drawn.sample([r.text for r in corpora.cped(options.public)], SENTENCES // 2)
     marked += drawn.sample([r.text for r in corpora.goemotions(options.public)], SENTENCES // 2)
     joined += punctuation_examples([t for t in marked if corpora.canonical(t) not in unseen])
     for kind, texts in corpora.language_model_texts(options.public).items():
