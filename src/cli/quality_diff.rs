@@ -71,11 +71,9 @@ pub(super) fn run(session: &Session, arguments: &DiffArguments) -> anyhow::Resul
     std::fs::create_dir_all(&kept).with_context(|| kept.display().to_string())?;
     let cases = kept.join("cases.jsonl");
     let journal = Journal::open(&cases).map_err(anyhow::Error::msg)?;
-    let rules = sides.old_rules.rules().iter().chain(sides.new_rules.rules()).map(|rule| rule.source.to_string());
-    let sources: Vec<String> = rules.chain([&sides.old_scheme, &sides.new_scheme].map(|s| s.source.to_string())).collect();
-    journal
-        .expect_inputs(sources.iter().map(String::as_str).chain([&**stages.encoder.model().version()]))
-        .map_err(anyhow::Error::msg)?;
+    let rules = sides.old_rules.rules().iter().chain(sides.new_rules.rules());
+    let encoder = stages.encoder.model().version();
+    journal.expect_made_by(rules, [&sides.old_scheme, &sides.new_scheme], encoder).map_err(anyhow::Error::msg)?;
     let mut runner = Runner { stages: &stages, sides: &sides, journal, batch: Vec::new(), bar: bar()?, refused: 0 };
     let mut judged = HashMap::new();
     if let [folder] = &arguments.over[..]

@@ -88,11 +88,8 @@ pub(super) fn run(session: &Session, arguments: &ScoreArguments) -> anyhow::Resu
     let options =
         StageOptions { recogniser: sounds, pipeline: "quality-review", index: None, scheme: arguments.scheme.as_deref() };
     let stages = build_stages(&session.home, &session.settings, options)?.stages;
-    let (rules, scheme) = (stages.rules(), stages.scheme());
-    let sources: Vec<String> = rules.rules().iter().map(|r| r.source.to_string()).chain([scheme.source.to_string()]).collect();
-    journal
-        .expect_inputs(sources.iter().map(String::as_str).chain([&**stages.encoder.model().version()]))
-        .map_err(anyhow::Error::msg)?;
+    let encoder = stages.encoder.model().version();
+    journal.expect_made_by(stages.rules().rules(), [&*stages.scheme()], encoder).map_err(anyhow::Error::msg)?;
     let inputs = with_transcripts(session, &stages, files, arguments)?;
     let total: u64 = inputs.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
     let mut run = Run {

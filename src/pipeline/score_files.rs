@@ -19,7 +19,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use sha2::{Digest, Sha256};
 
-use crate::quality::{RuleState, Scorecard};
+use crate::quality::{Rule, RuleState, Scheme, Scorecard};
 
 /// Rows of a Parquet row group; bounds the memory of writing.
 const GROUP: usize = 20_000;
@@ -74,12 +74,23 @@ impl Journal {
         Ok(Self { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 20, file), done })
     }
 
-    /// Refuses to go on with results that other rules, another scheme or another model made. `inputs` are their sources and
-    /// versions; their digest stands beside the journal, in `<name>.inputs`.
+    /// Refuses to go on with results that other rules, another scheme or another encoder (by its version) made. The digest of
+    /// all three stands beside the journal, in `<name>.inputs`.
     ///
     /// # Errors
-    /// The inputs are others than those of the results that are kept, or the digest cannot be read or written.
-    pub fn expect_inputs<'v>(&self, inputs: impl IntoIterator<Item = &'v str>) -> Result<(), String> {
+    /// They are others than those of the results that are kept, or the digest cannot be read or written.
+    pub fn expect_made_by<'v>(
+        &self,
+        rules: impl IntoIterator<Item = &'v Rule>,
+        schemes: impl IntoIterator<Item = &'v Scheme>,
+        encoder: &str,
+    ) -> Result<(), String> {
+        let rules = rules.into_iter().map(|rule| rule.source.to_string());
+        let sources: Vec<String> = rules.chain(schemes.into_iter().map(|scheme| scheme.source.to_string())).collect();
+        self.expect_inputs(sources.iter().map(String::as_str).chain([encoder]))
+    }
+
+    fn expect_inputs<'v>(&self, inputs: impl IntoIterator<Item = &'v str>) -> Result<(), String> {
         let place = self.path.with_extension("inputs");
         let mut digest = Sha256::new();
         for input in inputs {
